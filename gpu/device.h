@@ -31,7 +31,8 @@ struct gpu_choice {
 };
 
 /* Up to `cap` devices, in the order of their numbers. */
-MUST_USE int gpu_list(const struct gpu_choice *choice, struct gpu_info *out, size_t cap, size_t *n, struct status *st);
+MUST_USE int gpu_list(const struct gpu_choice *choice, struct gpu_info *out, size_t cap, size_t *n,
+                      struct status *st);
 
 /* RC_UNSUPPORTED: no loader, no driver, no such device, or a required feature is missing (named).
  * On a CPU driver sets LP_NATIVE_VECTOR_WIDTH to 512 before the loader opens it when the CPU has AVX-512 and the
@@ -47,7 +48,8 @@ struct gpu_buffer {
     uint64_t bytes;
     void *handle; /* private to gpu/ */
 };
-MUST_USE int gpu_alloc(struct gpu *g, uint64_t bytes, const char *what, struct gpu_buffer *out, struct status *st);
+MUST_USE int gpu_alloc(struct gpu *g, uint64_t bytes, const char *what, struct gpu_buffer *out,
+                       struct status *st);
 void gpu_free(struct gpu *g, struct gpu_buffer *b);
 uint64_t gpu_bytes_used(const struct gpu *g); /* by all buffers now */
 
@@ -59,10 +61,14 @@ MUST_USE int gpu_read(struct gpu *g, const struct gpu_buffer *b, uint64_t at, vo
                       struct status *st);
 /* Records a fill with zero bytes / a copy between buffers, in order with the operators. n is a multiple of 4. */
 MUST_USE int gpu_zero(struct gpu *g, const struct gpu_buffer *b, uint64_t at, uint64_t n, struct status *st);
-MUST_USE int gpu_copy(struct gpu *g, const struct gpu_buffer *from, uint64_t from_at, const struct gpu_buffer *to,
-                      uint64_t to_at, uint64_t n, struct status *st);
+MUST_USE int gpu_copy(struct gpu *g, const struct gpu_buffer *from, uint64_t from_at,
+                      const struct gpu_buffer *to, uint64_t to_at, uint64_t n, struct status *st);
 
 /* Runs what was recorded and waits for it. RC_DEVICE: lost, or a hang; the message names the last operator. */
 MUST_USE int gpu_submit(struct gpu *g, struct status *st);
+
+/* Messages of the validation layer since gpu_open, and the first of them ("" when there is none). Always 0 unless
+ * the layer was asked for, by LETHE_VALIDATION=1 or a build with LETHE_VALIDATE, and is installed. */
+size_t gpu_validation_errors(const struct gpu *g, const char **first);
 
 #endif

@@ -16,7 +16,7 @@
 struct gpu;
 
 enum op {
-#define OP(name, grid, workgroup, passes) OP_##name,
+#define OP(name, grid, workgroup, shape, passes) OP_##name,
 #include "gpu/ops.def"
 #undef OP
     OP_COUNT

@@ -1,0 +1,288 @@
+#include "gpu/vk.h"
+
+#include "base/alloc.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum grid { GRID_ELEMS, GRID_ROWS, GRID_TILES };
+enum { SHAPE_NONE = 8, GROUPS_MAX = 65535 };
+
+/* A block of the output that one workgroup makes: rows, and columns for each invocation of a lane kernel (whose
+ * workgroup is one subgroup) or in all. Keep equal to shaders/lib/tile.glsl and shaders/matmul.lane.comp. */
+enum { TILE = 16, LANE_ROWS = 12, LANE_COLS = 4 };
+
+static const struct {
+    const char *name;
+    enum grid grid;
+    uint32_t workgroup, shape;
+} OPS[] = {
+#define OP(name, grid, workgroup, shape, passes) [OP_##name] = { #name, GRID_##grid, workgroup, shape },
+#include "gpu/ops.def"
+#undef OP
+};
+
+static const char *const PASSES[PASS_COUNT] = { "fwd", "bwd0", "bwd1" };
+static const char *const VARIANTS[VARIANT_COUNT] = { "plain", "lane", "coop" };
+
+/* Built from shaders/: an array of words for each operator, variant and pass with a file, and the list of them. */
+#include "spv.h"
+
+static const struct {
+    const uint32_t *words;
+    size_t bytes;
+} CODE[OP_COUNT][VARIANT_COUNT][PASS_COUNT] = {
+#define SPV(op, variant, pass)                                                                               \
+    [OP_##op][VARIANT_##variant][PASS_##pass] = { SPV_##op##_##variant##_##pass,                             \
+                                                  sizeof SPV_##op##_##variant##_##pass },
+    SPV_LIST
+#undef SPV
+};
+
+const char *op_name(enum op op)
+{
+    return OPS[op].name;
+}
+
+const char *variant_name(enum variant v)
+{
+    return VARIANTS[v];
+}
+
+struct hash ops_digest(void)
+{
+    struct hash all[1 + OP_COUNT * VARIANT_COUNT * PASS_COUNT] = { 0 };
+    size_t n = 0;
+    for (int op = 0; op < OP_COUNT; op++)
+        for (int v = 0; v < VARIANT_COUNT; v++)
+            for (int p = 0; p < PASS_COUNT; p++)
+                if (CODE[op][v][p].words)
+                    all[n++] = sha256_of(CODE[op][v][p].words, CODE[op][v][p].bytes);
+    return sha256_of(all, n * sizeof *all);
+}
+
+/* ---- which variant ---- */
+
+bool op_serves(const struct gpu *g, enum op op, enum pass pass, enum variant variant)
+{
+    if (!CODE[op][variant][pass].words)
+        return false;
+    switch (variant) {
+    case VARIANT_plain:
+        return true;
+    case VARIANT_lane: /* one subgroup a workgroup, loads of 64 bits */
+        return g->info.int64 && g->info.lanes_min == g->info.lanes_max && g->info.lanes_max >= 4 &&
+               g->info.lanes_max <= 16;
+    case VARIANT_coop:
+        return g->info.coop;
+    case VARIANT_COUNT:
+        break;
+    }
+    return false;
+}
+
+enum variant op_choose(const struct gpu *g, enum op op, enum pass pass)
+{
+    if (strcmp(g->info.type, "cpu") == 0 && op_serves(g, op, pass, VARIANT_lane))
+        return VARIANT_lane;
+    return VARIANT_plain;
+}
+
+/* ---- pipelines ---- */
+
+int ops_open(struct gpu *g, struct status *st)
+{
+    int rc = 0;
+    VkPushConstantRange push = { .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = sizeof(struct op_args) };
+    VkPipelineLayoutCreateInfo layout = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+        .pushConstantRangeCount = 1,
+        .pPushConstantRanges = &push,
+    };
+    VK(vkCreatePipelineLayout(g->device, &layout, NULL, &g->layout));
+    cache_open(g);
+out:
+    return rc;
+}
+
+void ops_close(struct gpu *g)
+{
+    struct pipeline **first = &g->pipelines[0][0][0];
+    for (size_t i = 0; i < sizeof g->pipelines / sizeof *first; i++) {
+        while (first[i]) {
+            struct pipeline *p = first[i];
+            first[i] = p->next;
+            vkDestroyPipeline(g->device, p->handle, NULL);
+            mem_free(p);
+        }
+    }
+    cache_close(g);
+    vkDestroyPipelineLayout(g->device, g->layout, NULL);
+}
+
+/* Adds the shader to the list of those used, in order of name. */
+static int used_add(struct gpu *g, const struct op_call *call, struct status *st)
+{
+    int rc = 0;
+    struct op_used new = { 0 };
+    size_t at = 0;
+    snprintf(new.name, sizeof new.name, "%s.%s.%s", OPS[call->op].name, VARIANTS[call->variant],
+             PASSES[call->pass]);
+    while (at < g->used_n && strcmp(g->used[at].name, new.name) < 0)
+        at++;
+    if (at < g->used_n && strcmp(g->used[at].name, new.name) == 0)
+        goto out;
+    new.sha256 = sha256_of(CODE[call->op][call->variant][call->pass].words,
+                           CODE[call->op][call->variant][call->pass].bytes);
+    TRY(mem_grow(&g->used, g->used_n, &g->used_cap, sizeof *g->used, st));
+    memmove(&g->used[at + 1], &g->used[at], (g->used_n - at) * sizeof *g->used);
+    g->used[at] = new;
+    g->used_n++;
+out:
+    return rc;
+}
+
+size_t op_used(const struct gpu *g, const struct op_used **out)
+{
+    *out = g->used;
+    return g->used_n;
+}
+
+static int pipeline_make(struct gpu *g, const struct op_call *call, uint32_t shape, VkPipeline *out,
+                         struct status *st)
+{
+    int rc = 0;
+    VkShaderModule module = VK_NULL_HANDLE;
+    VkShaderModuleCreateInfo code = {
+        .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
+        .codeSize = CODE[call->op][call->variant][call->pass].bytes,
+        .pCode = CODE[call->op][call->variant][call->pass].words,
+    };
+    VK(vkCreateShaderModule(g->device, &code, NULL, &module));
+    const bool lane = call->variant == VARIANT_lane;
+    const uint32_t constants[] = { lane ? g->info.lanes_max : OPS[call->op].workgroup, TILE, shape };
+    const VkSpecializationMapEntry entries[] = {
+        { .constantID = 0, .offset = 0, .size = 4 },
+        { .constantID = 1, .offset = 4, .size = 4 },
+        { .constantID = 2, .offset = 8, .size = 4 },
+    };
+    VkSpecializationInfo special = {
+        .mapEntryCount = 3,
+        .pMapEntries = entries,
+        .dataSize = sizeof constants,
+        .pData = constants,
+    };
+    VkComputePipelineCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .layout = g->layout,
+        .stage = {
+            .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+            .flags = lane && g->full_subgroups
+                         ? (VkPipelineShaderStageCreateFlags)
+                               VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT
+                         : 0,
+            .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+            .module = module,
+            .pName = "main",
+            .pSpecializationInfo = &special,
+        },
+    };
+    VK(vkCreateComputePipelines(g->device, g->cache, 1, &info, NULL, out));
+    g->cache_grew = true;
+out:
+    vkDestroyShaderModule(g->device, module, NULL);
+    return rc;
+}
+
+static int pipeline_get(struct gpu *g, const struct op_call *call, VkPipeline *out, struct status *st)
+{
+    int rc = 0;
+    const uint32_t shape = OPS[call->op].shape == SHAPE_NONE ? 0 : call->args.d[OPS[call->op].shape];
+    struct pipeline *made = NULL, **list = &g->pipelines[call->op][call->variant][call->pass];
+    struct pipeline *p = *list;
+    while (p && p->shape != shape)
+        p = p->next;
+    if (!p) {
+        made = mem_calloc(1, sizeof *made);
+        if (!made)
+            FAIL(st, RC_NOMEM, "no memory for a pipeline");
+        TRY(used_add(g, call, st));
+        TRY(pipeline_make(g, call, shape, &made->handle, st));
+        made->shape = shape;
+        made->next = *list;
+        *list = p = made;
+        made = NULL;
+    }
+    *out = p->handle;
+out:
+    if (rc != 0)
+        status_prefix(st, "%s.%s.%s", OPS[call->op].name, VARIANTS[call->variant], PASSES[call->pass]);
+    mem_free(made);
+    return rc;
+}
+
+/* ---- running ---- */
+
+static uint32_t blocks(uint32_t n, uint32_t size)
+{
+    return n / size + (n % size != 0);
+}
+
+/* Workgroups along x and y. Every device takes 65535 a side; the shaders' loops make up for the rest. */
+static void grid_size(const struct gpu *g, const struct op_call *call, uint32_t xy[2])
+{
+    const uint32_t *d = call->args.d;
+    const bool lane = call->variant == VARIANT_lane;
+    xy[0] = xy[1] = 1;
+    switch (OPS[call->op].grid) {
+    case GRID_ELEMS:
+        xy[0] = blocks(d[0], lane ? g->info.lanes_max : OPS[call->op].workgroup);
+        break;
+    case GRID_ROWS:
+        xy[0] = d[0];
+        break;
+    case GRID_TILES: { /* the output is m x n, its gradients m x k and n x k; rows go fastest */
+        const uint32_t rows = call->pass == PASS_bwd1 ? d[1] : d[0],
+                       cols = call->pass == PASS_fwd ? d[1] : d[2];
+        xy[0] = blocks(rows, lane ? LANE_ROWS : TILE);
+        xy[1] = blocks(cols, lane ? LANE_COLS * g->info.lanes_max : TILE);
+        break;
+    }
+    }
+    for (int i = 0; i < 2; i++)
+        if (xy[i] > GROUPS_MAX)
+            xy[i] = GROUPS_MAX;
+}
+
+static void call_text(const struct op_call *call, char out[160])
+{
+    const uint32_t *d = call->args.d;
+    snprintf(out, 160, "%s.%s.%s, sizes %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32,
+             OPS[call->op].name, VARIANTS[call->variant], PASSES[call->pass], d[0], d[1], d[2], d[3], d[4],
+             d[5]);
+}
+
+int op_run(struct gpu *g, const struct op_call *call, struct status *st)
+{
+    int rc = 0;
+    VkPipeline pipeline = VK_NULL_HANDLE;
+    VkCommandBuffer commands = VK_NULL_HANDLE;
+    uint32_t groups[2];
+    char text[160];
+    if (!op_serves(g, call->op, call->pass, call->variant))
+        FAIL(st, RC_UNSUPPORTED, "%s.%s.%s does not run on %s", OPS[call->op].name, VARIANTS[call->variant],
+             PASSES[call->pass], g->info.name);
+    TRY(pipeline_get(g, call, &pipeline, st));
+    grid_size(g, call, groups);
+    if (groups[0] == 0 || groups[1] == 0)
+        goto out;
+    call_text(call, text);
+    TRY(record_begin(g, text, &commands, st));
+    vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
+    vkCmdPushConstants(commands, g->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof call->args, &call->args);
+    vkCmdDispatch(commands, groups[0], groups[1], 1);
+    TRY(record_end(g, st));
+out:
+    return rc;
+}

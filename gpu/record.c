@@ -1,0 +1,192 @@
+/* Recording and running. Operators go into one command buffer, each followed by a barrier; a few command buffers
+ * take turns, so that a long recording starts while it is still being written. */
+#include "gpu/vk.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+int slot_open(struct gpu *g, struct slot *s, struct status *st)
+{
+    int rc = 0;
+    VkCommandBufferAllocateInfo commands = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+        .commandPool = g->pool,
+        .commandBufferCount = 1,
+    };
+    VkFenceCreateInfo fence = { .sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO };
+    VK(vkAllocateCommandBuffers(g->device, &commands, &s->commands));
+    VK(vkCreateFence(g->device, &fence, NULL, &s->fence));
+out:
+    return rc;
+}
+
+int slot_begin(struct gpu *g, struct slot *s, struct status *st)
+{
+    int rc = 0;
+    assert(!s->open);
+    TRY(slot_wait(g, s, st));
+    VkCommandBufferBeginInfo begin = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+        .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
+    };
+    VK(vkBeginCommandBuffer(s->commands, &begin));
+    s->open = true;
+    s->operators = 0;
+out:
+    return rc;
+}
+
+static int failed(struct gpu *g, const struct slot *s, VkResult result, const char *doing, struct status *st)
+{
+    if (result == VK_ERROR_DEVICE_LOST || result == VK_TIMEOUT)
+        g->lost = true;
+    return status_fail(st, vk_rc(result), "%s: %s while %s %zu operators, the last %s", g->info.name,
+                       vk_text(result), doing, s->operators, s->last);
+}
+
+int slot_submit(struct gpu *g, struct slot *s, struct status *st)
+{
+    int rc = 0;
+    assert(s->open && !s->flying);
+    if (g->lost)
+        FAIL(st, RC_DEVICE, "%s: the device is lost", g->info.name);
+    VkMemoryBarrier2 to_host = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER_2,
+        .srcStageMask = VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
+        .srcAccessMask = VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT | VK_ACCESS_2_TRANSFER_WRITE_BIT,
+        .dstStageMask = VK_PIPELINE_STAGE_2_HOST_BIT,
+        .dstAccessMask = VK_ACCESS_2_HOST_READ_BIT,
+    };
+    VkDependencyInfo barrier = {
+        .sType = VK_STRUCTURE_TYPE_DEPENDENCY_INFO,
+        .memoryBarrierCount = 1,
+        .pMemoryBarriers = &to_host,
+    };
+    vkCmdPipelineBarrier2(s->commands, &barrier);
+    s->open = false;
+    VK(vkEndCommandBuffer(s->commands));
+    VkCommandBufferSubmitInfo commands = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO,
+        .commandBuffer = s->commands,
+    };
+    VkSubmitInfo2 submit = {
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO_2,
+        .commandBufferInfoCount = 1,
+        .pCommandBufferInfos = &commands,
+    };
+    VkResult sent = vkQueueSubmit2(g->queue, 1, &submit, s->fence);
+    if (sent != VK_SUCCESS) {
+        rc = failed(g, s, sent, "submitting", st);
+        goto out;
+    }
+    s->flying = true;
+out:
+    return rc;
+}
+
+int slot_wait(struct gpu *g, struct slot *s, struct status *st)
+{
+    int rc = 0;
+    if (!s->flying)
+        goto out;
+    if (g->lost)
+        FAIL(st, RC_DEVICE, "%s: the device is lost", g->info.name);
+    VkResult waited = vkWaitForFences(g->device, 1, &s->fence, VK_TRUE, g->timeout_s * 1000000000u);
+    if (waited != VK_SUCCESS) {
+        rc = failed(g, s, waited, "running", st);
+        goto out;
+    }
+    s->flying = false;
+    s->operators = 0;
+    VK(vkResetFences(g->device, 1, &s->fence));
+out:
+    return rc;
+}
+
+int record_open(struct gpu *g, struct status *st)
+{
+    int rc = 0;
+    VkCommandPoolCreateInfo pool = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+        .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+        .queueFamilyIndex = g->family,
+    };
+    VK(vkCreateCommandPool(g->device, &pool, NULL, &g->pool));
+    for (size_t i = 0; i < SLOTS; i++)
+        TRY(slot_open(g, &g->slots[i], st));
+    for (size_t i = 0; i < STAGING_SLOTS; i++)
+        TRY(slot_open(g, &g->transfers[i], st));
+out:
+    return rc;
+}
+
+void record_close(struct gpu *g)
+{
+    for (size_t i = 0; i < SLOTS; i++)
+        vkDestroyFence(g->device, g->slots[i].fence, NULL);
+    for (size_t i = 0; i < STAGING_SLOTS; i++)
+        vkDestroyFence(g->device, g->transfers[i].fence, NULL);
+    vkDestroyCommandPool(g->device, g->pool, NULL);
+}
+
+size_t record_pending(const struct gpu *g)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < SLOTS; i++)
+        n += g->slots[i].operators;
+    return n;
+}
+
+int record_begin(struct gpu *g, const char *describe, VkCommandBuffer *out, struct status *st)
+{
+    int rc = 0;
+    struct slot *s = &g->slots[g->slot];
+    if (!s->open)
+        TRY(slot_begin(g, s, st));
+    snprintf(s->last, sizeof s->last, "%s", describe);
+    *out = s->commands;
+out:
+    return rc;
+}
+
+int record_end(struct gpu *g, struct status *st)
+{
+    int rc = 0;
+    struct slot *s = &g->slots[g->slot];
+    const VkPipelineStageFlags2 stages =
+        VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT;
+    VkMemoryBarrier2 next = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER_2,
+        .srcStageMask = stages,
+        .srcAccessMask = VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT | VK_ACCESS_2_TRANSFER_WRITE_BIT,
+        .dstStageMask = stages,
+        .dstAccessMask = VK_ACCESS_2_SHADER_STORAGE_READ_BIT | VK_ACCESS_2_SHADER_STORAGE_WRITE_BIT |
+                         VK_ACCESS_2_TRANSFER_READ_BIT | VK_ACCESS_2_TRANSFER_WRITE_BIT,
+    };
+    VkDependencyInfo barrier = {
+        .sType = VK_STRUCTURE_TYPE_DEPENDENCY_INFO,
+        .memoryBarrierCount = 1,
+        .pMemoryBarriers = &next,
+    };
+    vkCmdPipelineBarrier2(s->commands, &barrier);
+    if (++s->operators >= g->split) {
+        TRY(slot_submit(g, s, st));
+        g->slot = (g->slot + 1) % SLOTS;
+    }
+out:
+    return rc;
+}
+
+int gpu_submit(struct gpu *g, struct status *st)
+{
+    int rc = 0;
+    struct slot *s = &g->slots[g->slot];
+    if (s->open)
+        TRY(slot_submit(g, s, st));
+    for (size_t i = 1; i <= SLOTS; i++) /* the oldest first, so that a message names the first to fail */
+        TRY(slot_wait(g, &g->slots[(g->slot + i) % SLOTS], st));
+    memory_bury(g);
+out:
+    return rc;
+}

@@ -1,0 +1,140 @@
+/* Private to gpu/: the only file that names Vulkan. Other folders see gpu/device.h and gpu/op.h. */
+#ifndef LETHE_GPU_VK_H
+#define LETHE_GPU_VK_H
+
+#include "gpu/device.h"
+#include "gpu/op.h"
+
+#include <volk.h>
+
+/* Present since headers 1.3.255; what older ones lack is only this struct. */
+#ifndef VK_KHR_cooperative_matrix
+#define VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME                          "VK_KHR_cooperative_matrix"
+#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR ((VkStructureType)1000506000)
+typedef struct VkPhysicalDeviceCooperativeMatrixFeaturesKHR {
+    VkStructureType sType;
+    void *pNext;
+    VkBool32 cooperativeMatrix;
+    VkBool32 cooperativeMatrixRobustBufferAccess;
+} VkPhysicalDeviceCooperativeMatrixFeaturesKHR;
+#endif
+
+enum { DEVICES_MAX = 16, SLOTS = 4, STAGING_SLOTS = 2, STAGING_BYTES = 8 << 20, ADDRESS_ALIGN = 256 };
+
+/* What a device can do, as far as we ask. */
+struct features {
+    VkPhysicalDeviceVulkan13Features f13;
+    VkPhysicalDeviceVulkan12Features f12;
+    VkPhysicalDeviceVulkan11Features f11;
+    VkPhysicalDeviceFeatures2 f;
+};
+
+/* A Vulkan instance with what the validation layer said, if it was asked for. It does not move while open. */
+struct instance {
+    VkInstance handle;
+    VkDebugUtilsMessengerEXT messenger;
+    size_t errors;
+    char first[512]; /* first message */
+};
+
+/* One buffer with its memory. */
+struct memory {
+    struct memory *next;
+    VkBuffer buffer;
+    VkDeviceMemory memory;
+    uint8_t *map;       /* NULL: the host does not see it */
+    uint64_t shift;     /* bytes skipped to align the address */
+    uint64_t allocated; /* bytes */
+};
+
+/* A command buffer, from its first operator until its fence. */
+struct slot {
+    VkCommandBuffer commands;
+    VkFence fence;
+    size_t operators;
+    bool open, flying;
+    char last[160]; /* last operator, with its sizes */
+};
+
+/* A pipeline, and the next one of the same shader with another shape. */
+struct pipeline {
+    struct pipeline *next;
+    VkPipeline handle;
+    uint32_t shape;
+};
+
+struct gpu {
+    struct instance instance;
+    struct gpu_info info;
+    VkPhysicalDevice physical;
+    VkPhysicalDeviceMemoryProperties types;
+    uint64_t allocation_max, driver_key[4];
+    bool full_subgroups, ballot, staged, lost;
+    VkDevice device;
+    VkQueue queue;
+    uint32_t family;
+    VkCommandPool pool;
+
+    struct slot slots[SLOTS];
+    size_t slot;             /* being recorded */
+    size_t split, timeout_s; /* operators of one submission; patience with one */
+
+    struct memory *buffers, *graveyard;
+    uint64_t bytes_used;
+    struct memory *staging;
+    struct slot transfers[STAGING_SLOTS];
+
+    VkPipelineLayout layout;
+    VkPipelineCache cache;
+    bool cache_grew;
+    struct pipeline *pipelines[OP_COUNT][VARIANT_COUNT][PASS_COUNT];
+    struct op_used *used; /* [used_n], sorted by name */
+    size_t used_n, used_cap;
+};
+
+/* ---- instance.c ---- */
+MUST_USE int instance_open(const struct gpu_choice *choice, struct instance *out, VkPhysicalDevice *devices,
+                           uint32_t *n, struct status *st);
+void instance_close(struct instance *i);
+
+/* ---- record.c ---- */
+MUST_USE int record_open(struct gpu *g, struct status *st);
+void record_close(struct gpu *g);
+/* The command buffer to record one more operator into. `describe` is kept for messages. */
+MUST_USE int record_begin(struct gpu *g, const char *describe, VkCommandBuffer *out, struct status *st);
+/* After the operator: later ones see what it wrote. Long recordings start here, in several submissions. */
+MUST_USE int record_end(struct gpu *g, struct status *st);
+size_t record_pending(const struct gpu *g); /* operators recorded or running */
+MUST_USE int slot_open(struct gpu *g, struct slot *s, struct status *st);
+MUST_USE int slot_begin(struct gpu *g, struct slot *s, struct status *st);
+MUST_USE int slot_submit(struct gpu *g, struct slot *s, struct status *st);
+MUST_USE int slot_wait(struct gpu *g, struct slot *s, struct status *st);
+
+/* ---- memory.c ---- */
+MUST_USE int memory_open(struct gpu *g, struct status *st);
+void memory_close(struct gpu *g);
+void memory_bury(struct gpu *g); /* frees what was given back while work was recorded */
+
+/* ---- cache.c: pipelines between runs, in the user's cache folder; whatever fails there is no failure ---- */
+void cache_open(struct gpu *g);
+void cache_close(struct gpu *g);
+
+/* ---- op.c ---- */
+MUST_USE int ops_open(struct gpu *g, struct status *st);
+void ops_close(struct gpu *g);
+struct hash ops_digest(void); /* of all shaders */
+
+/* A sentence for a VkResult. */
+const char *vk_text(VkResult result);
+/* RC_NOMEM for the two results that say so, else RC_DEVICE. */
+enum rc vk_rc(VkResult result);
+
+/* TRY for Vulkan: the call's own text is the sentence. */
+#define VK(call)                                                                                             \
+    do {                                                                                                     \
+        VkResult vk_result = (call);                                                                         \
+        if (vk_result != VK_SUCCESS)                                                                         \
+            FAIL(st, vk_rc(vk_result), "%.60s gave %s", #call, vk_text(vk_result));                          \
+    } while (0)
+
+#endif

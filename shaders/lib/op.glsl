@@ -1,0 +1,34 @@
+// What every operator sees: the block of arguments of gpu/op.h, the constants of its pipeline, and its pass.
+#extension GL_EXT_buffer_reference2 : require
+#extension GL_EXT_buffer_reference_uvec2 : require
+#extension GL_EXT_scalar_block_layout : require
+#extension GL_EXT_control_flow_attributes : require
+
+#define FWD 0
+#define BWD0 1
+#define BWD1 2
+
+// Keep equal to the constants of gpu/op.c. SHAPE is the size that gpu/ops.def names for the operator.
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint WG = 64;
+layout(constant_id = 1) const uint TILE = 16;
+layout(constant_id = 2) const uint SHAPE = 64;
+
+layout(buffer_reference, scalar, buffer_reference_align = 4) buffer F32 { float v[]; };
+layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer U32 { uint v[]; };
+layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Addresses { uvec2 v[]; };
+
+// Keep equal to struct op_args: eight addresses, eight sizes, four scalars. An address is a uvec2, since not every
+// device has 64-bit integers.
+layout(push_constant, scalar) uniform Args { uvec2 p[8]; uint d[8]; float f[4]; } arg;
+
+// A dispatch is at most 65535 workgroups wide, so an invocation may own several elements, a workgroup several rows.
+#define EACH_ELEMENT(i, n) for (uint i = gl_GlobalInvocationID.x; i < (n); i += gl_NumWorkGroups.x * WG)
+#define EACH_ROW(row, n) for (uint row = gl_WorkGroupID.x; row < (n); row += gl_NumWorkGroups.x)
+#define EACH_COLUMN(c, n) for (uint c = gl_LocalInvocationID.x; c < (n); c += WG)
+
+// Where element (n, k) of a packed weight [N, K] stands: blocks of 16 rows, in them pairs along K.
+uint packed_at(uint n, uint k, uint width)
+{
+    return (n / 16 * (width / 2) + k / 2) * 32 + n % 16 * 2 + k % 2;
+}
