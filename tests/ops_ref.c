@@ -1,0 +1,451 @@
+/* The operators as formulas in double precision, and what shapes their tensors have. */
+#include "tests/ops_scene.h"
+
+#include "base/rng.h"
+
+#include <math.h>
+#include <string.h>
+
+double ref_in[INPUTS][FLOATS];
+uint32_t words[FLOATS];
+static uint64_t stream;
+
+void uniform_seed(uint64_t seed)
+{
+    stream = seed | 1;
+}
+
+double uniform(void) /* xorshift64 */
+{
+    stream ^= stream << 13;
+    stream ^= stream >> 7;
+    stream ^= stream << 17;
+    return (double)(stream >> 11) * 0x1p-53 * 4 - 2;
+}
+
+uint32_t uniform_below(uint32_t n)
+{
+    uint32_t i = (uint32_t)((uniform() + 2) / 4 * n);
+    return i < n ? i : n - 1;
+}
+
+static struct tensor rows_of(size_t rows, size_t width, size_t pad)
+{
+    return (struct tensor){ .n = rows * width, .width = width, .stride = width + pad };
+}
+
+static struct tensor packed(size_t rows, size_t width)
+{
+    return (struct tensor){ .n = rows * width, .width = width, .packed = true };
+}
+
+static struct tensor adding(struct tensor t)
+{
+    t.before = BEFORE_RANDOM;
+    return t;
+}
+
+static void set_d(struct scene *s, enum pass pass, const uint32_t d[8])
+{
+    memcpy(s->args[pass].d, d, 8 * sizeof *d);
+}
+#define D(s, pass, ...) set_d(s, PASS_##pass, (const uint32_t[8]){ __VA_ARGS__ })
+
+/* ---- embed: rows, vocabulary, width ---- */
+
+static void shape_embed(struct scene *s)
+{
+    const uint32_t *n = s->row->n;
+    s->in[0] = packed(n[1], n[2]);
+    s->out[0] = rows_of(n[0], n[2], 0);
+    s->ints = rows_of(1, n[0], 0);
+    for (uint32_t i = 0; i < n[0]; i++)
+        words[i] = uniform_below(n[1]);
+    D(s, fwd, n[0] * n[2], n[2]);
+}
+
+static void ref_embed(const struct scene *s, double *const out[OUTPUTS])
+{
+    size_t width = s->row->n[2];
+    for (size_t i = 0; i < s->out[0].n; i++)
+        out[0][i] = ref_in[0][words[i / width] * width + i % width];
+}
+
+/* ---- rmsnorm: rows, width ---- */
+
+static const float EPS = 1e-5f;
+
+static void shape_rmsnorm(struct scene *s)
+{
+    const uint32_t *n = s->row->n;
+    s->in[0] = rows_of(n[0], n[1], 0);
+    s->in[1] = rows_of(1, n[1], 0);
+    s->out[0] = rows_of(n[0], n[1], 0);
+    s->grad[0] = adding(rows_of(n[0], n[1], 0));
+    for (int pass = 0; pass < 2; pass++) {
+        set_d(s, (enum pass)pass, (const uint32_t[8]){ n[0], n[1] });
+        s->args[pass].f[0] = EPS;
+    }
+}
+
+static void ref_rmsnorm(const struct scene *s, double *const out[OUTPUTS])
+{
+    size_t width = s->row->n[1];
+    for (size_t at = 0; at < s->out[0].n; at += width) {
+        double sum = 0;
+        for (size_t c = 0; c < width; c++)
+            sum += ref_in[0][at + c] * ref_in[0][at + c];
+        for (size_t c = 0; c < width; c++)
+            out[0][at + c] = ref_in[1][c] * ref_in[0][at + c] / sqrt(sum / (double)width + (double)EPS);
+    }
+}
+
+/* ---- rope: rows, heads, width of a head, pairing, room behind a row ---- */
+
+enum { POSITIONS = 40 };
+
+static void shape_rope(struct scene *s)
+{
+    const uint32_t *n = s->row->n;
+    uint32_t width = n[1] * n[2];
+    s->in[0] = rows_of(n[0], width, n[4]);
+    s->in[1] = rows_of(POSITIONS, n[2], 0);
+    s->out[0] = s->dy = s->grad[0] = s->in[0];
+    s->out[0].before = s->grad[0].before = BEFORE_INPUT;
+    s->ints = rows_of(1, n[0], 0);
+    for (uint32_t i = 0; i < n[0]; i++)
+        words[i] = uniform_below(POSITIONS);
+    D(s, fwd, n[0] * width / 2, n[1], n[2], width + n[4], n[3]);
+    D(s, bwd0, n[0] * width / 2, n[1], n[2], width + n[4], n[3]);
+}
+
+static void ref_rope(const struct scene *s, double *const out[OUTPUTS])
+{
+    const size_t head = s->row->n[2], pairs = head / 2;
+    const bool near = s->row->n[3] == 0;
+    for (size_t first = 0; first < s->out[0].n; first += head) {
+        size_t row = first / s->in[0].width;
+        for (size_t i = 0; i < pairs; i++) {
+            const double *turn = &ref_in[1][(words[row] * pairs + i) * 2];
+            size_t a = first + (near ? 2 * i : i), b = near ? a + 1 : a + pairs;
+            out[0][a] = ref_in[0][a] * turn[0] - ref_in[0][b] * turn[1];
+            out[0][b] = ref_in[0][a] * turn[1] + ref_in[0][b] * turn[0];
+        }
+    }
+}
+
+/* ---- attention: rows, H, KV, width of a head, prefix, longest sequence ---- */
+
+static void shape_attention(struct scene *s)
+{
+    const uint32_t *n = s->row->n;
+    const float scale = (float)(1 / sqrt(n[3]));
+    s->in[0] = rows_of(n[0], n[1] * n[3], 0);
+    s->in[1] = s->in[2] = rows_of(n[0], n[2] * n[3], 0);
+    s->out[0] = rows_of(n[0], n[1] * n[3], 0);
+    s->out[1] = rows_of(n[0], n[1], 0);
+    s->ints = rows_of(n[0], 4, 0);
+    for (uint32_t row = n[4], first = n[4], end = n[4]; row < n[0]; row++) {
+        if (row == end) {
+            first = row;
+            end = row + 1 + uniform_below(n[5]);
+            end = end < n[0] ? end : n[0];
+        }
+        memcpy(&words[row * 4], (const uint32_t[4]){ 0, n[4], first, end }, 16);
+    }
+    for (uint32_t row = 0; row < n[4]; row++) /* the prefix is a sequence, too */
+        memcpy(&words[row * 4], (const uint32_t[4]){ 0, 0, 0, n[4] }, 16);
+    D(s, fwd, n[0] * n[1], n[1], n[2], n[3]);
+    D(s, bwd0, n[0] * n[1], n[1], n[2], n[3]);
+    D(s, bwd1, n[0] * n[2], n[1], n[2], n[3]);
+    for (int pass = 0; pass < PASS_COUNT; pass++)
+        s->args[pass].f[0] = scale;
+    s->no_bwd1 = n[4] > 0;
+}
+
+/* One query and head: scores into p, then their softmax; returns lse. */
+static double softmax_of(const struct scene *s, size_t row, size_t head, double *p)
+{
+    const uint32_t *n = s->row->n, *span = &words[row * 4];
+    size_t kv = head / (n[1] / n[2]), width = n[3];
+    double top = -INFINITY, sum = 0;
+    for (size_t j = 0; j <= row; j++) {
+        bool seen = (j >= span[0] && j < span[0] + span[1]) || j >= span[2];
+        double dot = 0;
+        for (size_t d = 0; d < width; d++)
+            dot += ref_in[0][(row * n[1] + head) * width + d] * ref_in[1][(j * n[2] + kv) * width + d];
+        p[j] = seen ? dot / sqrt((double)width) : -INFINITY;
+        top = fmax(top, p[j]);
+    }
+    for (size_t j = 0; j <= row; j++)
+        sum += p[j] = exp(p[j] - top);
+    for (size_t j = 0; j <= row; j++)
+        p[j] /= sum;
+    return top + log(sum);
+}
+
+static void ref_attention(const struct scene *s, double *const out[OUTPUTS])
+{
+    const uint32_t *n = s->row->n;
+    static double p[4096];
+    for (size_t row = 0; row < n[0]; row++) {
+        for (size_t head = 0; head < n[1]; head++) {
+            size_t kv = head / (n[1] / n[2]);
+            out[1][row * n[1] + head] = softmax_of(s, row, head, p);
+            for (size_t d = 0; d < n[3]; d++) {
+                double sum = 0;
+                for (size_t j = 0; j <= row; j++)
+                    sum += p[j] * ref_in[2][(j * n[2] + kv) * n[3] + d];
+                out[0][(row * n[1] + head) * n[3] + d] = sum;
+            }
+        }
+    }
+}
+
+/* ---- swiglu: elements ---- */
+
+static void shape_swiglu(struct scene *s)
+{
+    const uint32_t *n = s->row->n;
+    s->in[0] = s->in[1] = s->out[0] = rows_of(1, n[0], 0);
+    for (int pass = 0; pass < PASS_COUNT; pass++)
+        s->args[pass].d[0] = n[0];
+}
+
+static void ref_swiglu(const struct scene *s, double *const out[OUTPUTS])
+{
+    for (size_t i = 0; i < s->out[0].n; i++)
+        out[0][i] = ref_in[0][i] / (1 + exp(-ref_in[0][i])) * ref_in[1][i];
+}
+
+/* ---- matmul: m, n, k, room behind rows of x, of y, 1 to add ---- */
+
+static void shape_matmul(struct scene *s)
+{
+    const uint32_t *n = s->row->n;
+    uint32_t ldx = n[2] + n[3], ldy = n[1] + n[4];
+    s->in[0] = s->grad[0] = rows_of(n[0], n[2], n[3]);
+    s->in[1] = packed(n[1], n[2]);
+    s->out[0] = s->dy = rows_of(n[0], n[1], n[4]);
+    s->grad[1] = adding(rows_of(n[1], n[2], 0));
+    if (n[5])
+        s->out[0].before = s->grad[0].before = BEFORE_RANDOM;
+    D(s, fwd, n[0], n[1], n[2], ldx, ldy, n[5]);
+    D(s, bwd0, n[0], n[1], n[2], ldy, ldx, n[5]);
+    D(s, bwd1, n[0], n[1], n[2], ldx, ldy);
+}
+
+static void product(const double *a, const double *b, size_t m, size_t n, size_t k, double *out)
+{
+    for (size_t i = 0; i < m; i++) {
+        for (size_t j = 0; j < n; j++) {
+            double sum = 0;
+            for (size_t l = 0; l < k; l++)
+                sum += a[i * k + l] * b[j * k + l];
+            out[i * n + j] = sum;
+        }
+    }
+}
+
+static void ref_matmul(const struct scene *s, double *const out[OUTPUTS])
+{
+    const uint32_t *n = s->row->n;
+    product(ref_in[0], ref_in[1], n[0], n[1], n[2], out[0]);
+}
+
+/* ---- lora_a: m, r, k, room behind a row of x, dropout in 1/1000, first token ---- */
+
+enum { TENSOR = 2, STEP = 3 };
+
+static void shape_lora_a(struct scene *s)
+{
+    const uint32_t *n = s->row->n;
+    double p = n[4] / 1000.0;
+    s->seed = 0x0123456789abcdef;
+    s->in[0] = rows_of(n[0], n[2], n[3]);
+    s->in[1] = rows_of(n[1], n[2], 0);
+    s->out[0] = rows_of(n[0], n[1], 0);
+    s->grad[0] = adding(s->in[0]);
+    s->grad[1] = adding(s->in[1]);
+    for (int pass = 0; pass < PASS_COUNT; pass++) {
+        set_d(
+            s, (enum pass)pass,
+            (const uint32_t[8]){ n[0], n[1], n[2], n[2] + n[3], (uint32_t)(p * 0x1p32), TENSOR, STEP, n[5] });
+        s->args[pass].f[0] = (float)(1 / (1 - p));
+    }
+}
+
+static void ref_lora_a(const struct scene *s, double *const out[OUTPUTS])
+{
+    static double kept[FLOATS];
+    const uint32_t *n = s->row->n, threshold = s->args[0].d[4];
+    for (size_t i = 0; i < s->in[0].n; i++) {
+        uint64_t e = (uint64_t)n[5] * n[2] + i;
+        struct rng_block b = rng_at(s->seed, RNG_DROPOUT, (uint32_t)(e >> 2), TENSOR, STEP);
+        kept[i] = b.w[e & 3] >= threshold ? ref_in[0][i] * (double)s->args[0].f[0] : 0;
+    }
+    product(kept, ref_in[1], n[0], n[1], n[2], out[0]);
+}
+
+/* ---- lora_b: m, n, r, room behind a row of y ---- */
+
+static const float LORA_SCALE = 1.75f;
+
+static void shape_lora_b(struct scene *s)
+{
+    const uint32_t *n = s->row->n;
+    s->in[0] = rows_of(n[0], n[2], 0);
+    s->in[1] = rows_of(n[1], n[2], 0);
+    s->out[0] = adding(rows_of(n[0], n[1], n[3]));
+    s->dy = rows_of(n[0], n[1], n[3]);
+    s->grad[0] = s->in[0];
+    s->grad[1] = adding(s->in[1]);
+    for (int pass = 0; pass < PASS_COUNT; pass++) {
+        set_d(s, (enum pass)pass, (const uint32_t[8]){ n[0], n[1], n[2], n[1] + n[3] });
+        s->args[pass].f[0] = LORA_SCALE;
+    }
+}
+
+static void ref_lora_b(const struct scene *s, double *const out[OUTPUTS])
+{
+    const uint32_t *n = s->row->n;
+    product(ref_in[0], ref_in[1], n[0], n[1], n[2], out[0]);
+    for (size_t i = 0; i < s->out[0].n; i++)
+        out[0][i] *= (double)LORA_SCALE;
+}
+
+/* ---- gather: rows taken, rows there, width ---- */
+
+static void shape_gather(struct scene *s)
+{
+    const uint32_t *n = s->row->n;
+    s->in[0] = s->grad[0] = rows_of(n[1], n[2], 0);
+    s->grad[0].before = BEFORE_ZERO;
+    s->out[0] = rows_of(n[0], n[2], 0);
+    s->ints = rows_of(1, n[0], 0);
+    for (uint32_t i = 0; i < n[0]; i++) /* distinct, and not in order */
+        words[i] = (i * 7 + 3) % n[1];
+    D(s, fwd, n[0] * n[2], n[2]);
+    D(s, bwd0, n[0] * n[2], n[2]);
+}
+
+static void ref_gather(const struct scene *s, double *const out[OUTPUTS])
+{
+    size_t width = s->row->n[2];
+    for (size_t i = 0; i < s->out[0].n; i++)
+        out[0][i] = ref_in[0][words[i / width] * width + i % width];
+}
+
+/* ---- xent: rows, columns in all, room behind a row, columns of a chunk (scene_run goes through the chunks) ---- */
+
+static void shape_xent(struct scene *s)
+{
+    const uint32_t *n = s->row->n;
+    s->in[0] = s->grad[0] = rows_of(n[0], n[1], n[2]);
+    s->grad[0].before = BEFORE_A;
+    s->out[0] = rows_of(n[0], 8, 0);
+    s->dy = rows_of(1, n[0], 0);
+    s->ints = rows_of(1, n[0], 0);
+    for (uint32_t i = 0; i < n[0]; i++)
+        words[i] = uniform_below(n[1]);
+    D(s, fwd, n[0], n[1], n[1] + n[2]);
+    D(s, bwd0, n[0], n[1], n[1] + n[2]);
+}
+
+static void ref_xent(const struct scene *s, double *const out[OUTPUTS])
+{
+    const uint32_t *n = s->row->n;
+    for (size_t row = 0; row < n[0]; row++) {
+        const double *x = &ref_in[0][row * n[1]];
+        size_t top = 0;
+        double sum = 0, spread = 0;
+        for (size_t c = 1; c < n[1]; c++)
+            top = x[c] > x[top] ? c : top;
+        for (size_t c = 0; c < n[1]; c++) {
+            sum += exp(x[c] - x[top]);
+            spread += exp(x[c] - x[top]) * (x[c] - x[top]);
+        }
+        memcpy(&out[0][row * 8], (double[8]){ x[top], sum, x[top], (double)top, x[words[row]], spread }, 64);
+    }
+}
+
+static void loss_xent(const struct scene *s, double *out)
+{
+    const uint32_t *n = s->row->n;
+    for (size_t row = 0; row < n[0]; row++) {
+        const double *x = &ref_in[0][row * n[1]];
+        double sum = 0;
+        for (size_t c = 0; c < n[1]; c++)
+            sum += exp(x[c]);
+        out[row] = log(sum) - x[words[row]];
+    }
+}
+
+/* ---- sumsq: elements ---- */
+
+static void shape_sumsq(struct scene *s)
+{
+    s->in[0] = rows_of(1, s->row->n[0], 0);
+    s->out[0] = rows_of(1, 1, 0);
+    D(s, fwd, 1, s->row->n[0]);
+}
+
+static void ref_sumsq(const struct scene *s, double *const out[OUTPUTS])
+{
+    out[0][0] = 0;
+    for (size_t i = 0; i < s->in[0].n; i++)
+        out[0][0] += ref_in[0][i] * ref_in[0][i];
+}
+
+/* ---- adamw: elements; in place on theta, m, v; then g and the block ---- */
+
+static void shape_adamw(struct scene *s)
+{
+    for (int i = 0; i < 4; i++)
+        s->in[i] = rows_of(1, s->row->n[0], 0);
+    s->in[4] = rows_of(1, 8, 0);
+    for (int i = 0; i < OUTPUTS; i++) {
+        s->out[i] = s->in[i];
+        s->out[i].before = BEFORE_INPUT;
+    }
+    D(s, fwd, s->row->n[0]);
+}
+
+static void values_adamw(void)
+{
+    static const float BLOCK[8] = { 1e-2f, 0.9f, 0.999f, 1e-8f, 0.1f, 0.271f, 0.002997001f, 0.7f };
+    for (size_t i = 0; i < FLOATS; i++)
+        ref_in[2][i] = fabs(ref_in[2][i]);
+    for (size_t i = 0; i < 8; i++)
+        ref_in[4][i] = (double)BLOCK[i];
+}
+
+static void ref_adamw(const struct scene *s, double *const out[OUTPUTS])
+{
+    const double *b = ref_in[4];
+    for (size_t i = 0; i < s->in[0].n; i++) {
+        double g = b[7] * ref_in[3][i];
+        out[1][i] = b[1] * ref_in[1][i] + (1 - b[1]) * g;
+        out[2][i] = b[2] * ref_in[2][i] + (1 - b[2]) * g * g;
+        out[0][i] =
+            ref_in[0][i] * (1 - b[0] * b[4]) - b[0] * (out[1][i] / b[5]) / (sqrt(out[2][i] / b[6]) + b[3]);
+    }
+}
+
+// clang-format off
+#define SPEC(op, ...) [OP_##op] = { .shape = shape_##op, .ref = ref_##op, .p = __VA_ARGS__ }
+const struct spec SPECS[OP_COUNT] = {
+    SPEC(embed,     { "iax" }),
+    SPEC(rmsnorm,   { "abx", "ab+A" }),
+    SPEC(rope,      { "xib", "Aib" }),
+    SPEC(attention, { "abcxyi", "abcxyi+A", "&abcxyi+BC" }, .needs_forward = true),
+    SPEC(swiglu,    { "abx", "ab+A", "ab+B" }),
+    SPEC(matmul,    { "abx", "0b+A", "a0+B" }),
+    SPEC(lora_a,    { "abxs", "0b+As", "a0+Bs" }),
+    SPEC(lora_b,    { "abx", "0b+A", "a0+B" }),
+    SPEC(gather,    { "aix", "0i+A" }),
+    SPEC(xent,      { "aix", "Aix+" }, .needs_forward = true, .loss = loss_xent),
+    SPEC(sumsq,     { "ax" }),
+    SPEC(adamw,     { "xyzde" }, .values = values_adamw),
+};
+// clang-format on

@@ -1,0 +1,506 @@
+/* Every operator against its reference in double precision, forward and backward, on the device at hand.
+ * tier: quick
+ *
+ * A row is an operator, a shape and two tolerances. For every variant that the device can run:
+ *
+ *   forward   outputs are within fwd (1 + |y|) of the reference.
+ *   backward  sampled elements of each gradient are within bwd (1 + |g|) of central differences of the reference,
+ *             contracted with a random cotangent: nobody writes a second backward, and no gradient hides in a sum.
+ *   repeat    a second run gives the same bits.
+ *   canaries  no byte outside the outputs changed: inputs hold what they held, all else a hash of its offset.
+ *
+ * A row's seed comes from the row, so it fails alone and again. LETHE_SEEDS=100 runs a hundred seeds a row and
+ * prints the worst error, which is how tolerances are chosen. LETHE_FULL=1 runs the slow rows too.
+ */
+#include "tests/ops_scene.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SAMPLES = 48, LARGE = 3000, SAMPLES_LARGE = 6 }; /* a sample costs two runs of the reference */
+
+// clang-format off
+/* Beside each row: the worst errors on lavapipe (Mesa 25.0.7) over LETHE_SEEDS=100. A tolerance is at most ten
+ * times that, or 1e-6 where that is less, since other devices may round exp otherwise. */
+static const struct row TABLE[] = {
+    /* rows, vocabulary, width */
+    { OP_embed, { 1, 1, 2 },        .fwd = 1e-6 },
+    { OP_embed, { 7, 37, 48 },      .fwd = 1e-6 },
+    { OP_embed, { 65, 16, 64 },     .fwd = 1e-6 },
+    /* rows, width */
+    { OP_rmsnorm, { 1, 1 },         .fwd = 1e-6, .bwd = 1e-5 },
+    { OP_rmsnorm, { 5, 127 },       .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_rmsnorm, { 3, 129 },       .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_rmsnorm, { 9, 576 },       .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_rmsnorm, { 65537, 1 },     .fwd = 1e-6, .bwd = 1e-5, .full = true },
+    /* rows, heads, width of a head, pairing, room behind a row */
+    { OP_rope, { 1, 1, 2, 0, 0 },   .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_rope, { 5, 3, 64, 1, 0 },  .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_rope, { 7, 2, 32, 0, 5 },  .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_rope, { 13, 9, 64, 1, 16 }, .fwd = 1e-6, .bwd = 1e-6 },
+    /* rows, H, KV, width of a head, prefix, longest sequence */
+    { OP_attention, { 1, 1, 1, 32, 0, 1 },   .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_attention, { 17, 3, 1, 64, 0, 17 }, .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_attention, { 37, 4, 2, 32, 0, 9 },  .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_attention, { 33, 2, 2, 64, 5, 7 },  .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_attention, { 65, 6, 3, 64, 0, 65 }, .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_attention, { 19, 2, 1, 80, 0, 19 }, .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_attention, { 11, 2, 1, 256, 3, 4 }, .fwd = 1e-6, .bwd = 1e-6, .full = true },
+    /* elements */
+    { OP_swiglu, { 1 },             .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_swiglu, { 63 },            .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_swiglu, { 65 },            .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_swiglu, { 65537 },         .fwd = 1e-6, .bwd = 1e-6 },
+    /* m, n, k, room behind a row of x, of y, 1 to add */
+    { OP_matmul, { 1, 2, 16, 0, 0, 0 },      .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_matmul, { 12, 64, 48, 0, 0, 1 },    .fwd = 1e-5, .bwd = 1e-5 },
+    { OP_matmul, { 13, 65, 32, 16, 3, 0 },   .fwd = 1e-5, .bwd = 1e-5 },
+    { OP_matmul, { 31, 63, 80, 2, 1, 1 },    .fwd = 1e-5, .bwd = 1e-5 },
+    { OP_matmul, { 37, 192, 64, 0, 16, 0 },  .fwd = 1e-5, .bwd = 1e-5 },
+    { OP_matmul, { 2, 17, 576, 0, 1, 1 },    .fwd = 1e-5, .bwd = 1e-5 },
+    { OP_matmul, { 100, 300, 160, 8, 4, 0 }, .fwd = 1e-5, .bwd = 1e-5, .full = true },
+    /* m, r, k, room behind a row of x, dropout in 1/1000, first token */
+    { OP_lora_a, { 1, 1, 16, 0, 0, 0 },      .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_lora_a, { 17, 8, 64, 16, 0, 0 },    .fwd = 1e-5, .bwd = 1e-5 },
+    { OP_lora_a, { 37, 8, 48, 0, 100, 5 },   .fwd = 1e-5, .bwd = 1e-5 },
+    { OP_lora_a, { 13, 17, 96, 0, 500, 0x7ffffff }, .fwd = 1e-5, .bwd = 1e-5 },
+    /* m, n, r, room behind a row of y */
+    { OP_lora_b, { 1, 1, 1, 0 },             .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_lora_b, { 17, 64, 8, 0 },           .fwd = 1e-5, .bwd = 1e-5 },
+    { OP_lora_b, { 37, 48, 8, 16 },          .fwd = 1e-5, .bwd = 1e-5 },
+    { OP_lora_b, { 13, 80, 17, 2 },          .fwd = 1e-5, .bwd = 1e-5 },
+    /* rows taken, rows there, width */
+    { OP_gather, { 1, 1, 1 },                .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_gather, { 5, 23, 65 },              .fwd = 1e-6, .bwd = 1e-6 },
+    /* rows, columns, room behind a row, columns of a chunk */
+    { OP_xent, { 1, 1, 0, 1 },               .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_xent, { 3, 127, 1, 127 },           .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_xent, { 5, 300, 16, 128 },          .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_xent, { 2, 5000, 0, 2048 },         .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_xent, { 65537, 1, 0, 1 },           .fwd = 1e-6, .bwd = 1e-6, .full = true },
+    /* elements */
+    { OP_sumsq, { 1 },              .fwd = 1e-6 },
+    { OP_sumsq, { 257 },            .fwd = 1e-6 },
+    { OP_sumsq, { 100003 },         .fwd = 1e-6 },
+    { OP_adamw, { 1 },              .fwd = 1e-6 },
+    { OP_adamw, { 67 },             .fwd = 1e-6 },
+};
+// clang-format on
+enum { TABLE_ROWS = sizeof TABLE / sizeof *TABLE };
+
+/* ---- device and arena ---- */
+
+static struct gpu *gpu;
+static struct gpu_buffer arena;
+static struct status st;
+static unsigned char before[ARENA], after[ARENA], again[ARENA];
+
+#define OK(call) ck_assert_msg((call) == 0, "%s", st.msg)
+
+/* Opened in the process that runs the test: a device does not survive the runner's fork. */
+static void device_open(void)
+{
+    st = (struct status){ 0 };
+    OK(gpu_open(NULL, &gpu, &st));
+    OK(gpu_alloc(gpu, ARENA, "arena", &arena, &st));
+}
+
+static void device_close(void)
+{
+    const char *first;
+    size_t errors = gpu_validation_errors(gpu, &first);
+    ck_assert_msg(errors == 0, "%zu validation messages, the first: %s", errors, first);
+    gpu_free(gpu, &arena);
+    gpu_close(gpu);
+    gpu = NULL;
+}
+
+static unsigned char canary(size_t offset)
+{
+    return (unsigned char)((offset * 2654435761u) >> 13);
+}
+
+static void arena_write(const unsigned char *bytes, size_t n)
+{
+    OK(gpu_write(gpu, &arena, 0, bytes, n, &st));
+}
+
+static void arena_read(unsigned char *bytes, size_t n)
+{
+    OK(gpu_read(gpu, &arena, 0, bytes, n, &st));
+}
+
+/* ---- one row in device memory ---- */
+
+static size_t place_of(const struct tensor *t, size_t i)
+{
+    size_t row = i / t->width, c = i % t->width;
+    if (t->packed)
+        return (row / 16 * (t->width / 2) + c / 2) * 32 + row % 16 * 2 + c % 2;
+    return row * t->stride + c;
+}
+
+static void take(struct scene *s, struct tensor *t)
+{
+    if (t->n == 0)
+        return;
+    size_t rows = t->n / t->width;
+    t->at = (s->end + GUARD + 255) & ~(size_t)255;
+    t->floats = t->packed ? (rows + 15) / 16 * 16 * t->width : rows * t->stride;
+    s->end = t->at + t->floats * sizeof(float);
+    ck_assert_uint_le(s->end + GUARD, ARENA);
+    ck_assert_uint_le(t->n, FLOATS);
+}
+
+static void put(const struct tensor *t, size_t i, float value)
+{
+    memcpy(&before[t->at + place_of(t, i) * sizeof value], &value, sizeof value);
+}
+
+static float got(const unsigned char *bytes, const struct tensor *t, size_t i)
+{
+    float value;
+    memcpy(&value, &bytes[t->at + place_of(t, i) * sizeof value], sizeof value);
+    return value;
+}
+
+/* The row's own seed (FNV-1a): its numbers stay when rows are added around it. */
+static uint64_t row_seed(const struct row *row)
+{
+    uint64_t hash = 14695981039346656037u;
+    for (const char *c = op_name(row->op); *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+    for (size_t i = 0; i < SIZES; i++)
+        hash = (hash ^ row->n[i]) * 1099511628211u;
+    return hash;
+}
+
+/* What an output holds at first. `source` is the input, or dy, that it shares its place with. */
+static void prepare(const struct tensor *t, const struct tensor *source)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        if (t->before == BEFORE_RANDOM)
+            put(t, i, (float)uniform());
+        else if (t->before == BEFORE_ZERO)
+            put(t, i, 0);
+        else if (t->before != BEFORE_CANARY)
+            put(t, i, got(before, source, i));
+    }
+}
+
+static void fill_inputs(struct scene *s)
+{
+    for (size_t i = 0; i < INPUTS; i++) {
+        for (size_t j = 0; j < s->in[i].n; j++)
+            ref_in[i][j] = uniform();
+    }
+    if (SPECS[s->row->op].values)
+        SPECS[s->row->op].values();
+    for (size_t i = 0; i < INPUTS; i++) {
+        if (s->in[i].packed)
+            memset(&before[s->in[i].at], 0, s->in[i].floats * sizeof(float));
+        for (size_t j = 0; j < s->in[i].n; j++) {
+            put(&s->in[i], j, (float)ref_in[i][j]);
+            ref_in[i][j] = (double)(float)ref_in[i][j];
+        }
+    }
+    for (size_t j = 0; j < s->dy.n; j++)
+        put(&s->dy, j, (float)uniform());
+    for (size_t j = 0; j < s->ints.n; j++)
+        memcpy(&before[s->ints.at + j * 4], &words[j], 4);
+}
+
+static void scene_make(const struct row *row, uint64_t seed, struct scene *s)
+{
+    *s = (struct scene){ .row = row };
+    uniform_seed(row_seed(row) + seed * 0x9e3779b97f4a7c15u);
+    SPECS[row->op].shape(s);
+    if (s->dy.n == 0)
+        s->dy = s->out[0];
+    for (size_t i = 0; i < INPUTS; i++)
+        take(s, &s->in[i]);
+    take(s, &s->ints);
+    for (size_t i = 0; i < OUTPUTS; i++)
+        take(s, &s->out[i]);
+    take(s, &s->dy);
+    for (size_t i = 0; i < INPUTS; i++) {
+        if (s->grad[i].n == 0) {
+            s->grad[i] = s->in[i];
+            s->grad[i].packed = false;
+            s->grad[i].stride = s->in[i].stride ? s->in[i].stride : s->in[i].width;
+        }
+        take(s, &s->grad[i]);
+    }
+    s->block = (s->end + GUARD + 255) & ~(size_t)255;
+    s->end = s->block + 10 * 8 + GUARD;
+    for (size_t i = 0; i < s->end; i++)
+        before[i] = canary(i);
+    fill_inputs(s);
+    for (size_t i = 0; i < OUTPUTS; i++)
+        prepare(&s->out[i], &s->in[i]);
+    for (size_t i = 0; i < INPUTS; i++)
+        prepare(&s->grad[i], s->grad[i].before == BEFORE_A ? &s->in[0] : &s->dy);
+}
+
+static uint64_t pointer(const struct scene *s, char c)
+{
+    switch (c) {
+    case '0':
+        return 0;
+    case 's':
+        return s->seed;
+    case 'i':
+        return arena.addr + s->ints.at;
+    case '+':
+        return arena.addr + s->dy.at;
+    case '&':
+        return arena.addr + s->block;
+    default:
+        if (c >= 'a' && c <= 'e')
+            return arena.addr + s->in[c - 'a'].at;
+        if (c >= 'x' && c <= 'z')
+            return arena.addr + s->out[c - 'x'].at;
+        ck_assert(c >= 'A' && c <= 'E');
+        return arena.addr + s->grad[c - 'A'].at;
+    }
+}
+
+/* Records the pass: one call, or for xent one for each chunk of columns. */
+static void record(const struct scene *s, struct op_call *call)
+{
+    const uint32_t *n = s->row->n;
+    if (s->row->op != OP_xent) {
+        OK(op_run(gpu, call, &st));
+        return;
+    }
+    const uint64_t logits = call->args.p[0];
+    for (uint32_t first = 0; first < n[1]; first += n[3]) {
+        call->args.p[0] = logits + first * sizeof(float);
+        call->args.d[1] = n[1] - first < n[3] ? n[1] - first : n[3];
+        call->args.d[3] = first;
+        call->args.d[4] = first == 0;
+        OK(op_run(gpu, call, &st));
+    }
+}
+
+static void scene_run(const struct scene *s, enum pass pass, enum variant variant)
+{
+    struct op_call call = { .op = s->row->op, .pass = pass, .variant = variant, .args = s->args[pass] };
+    const char *p = SPECS[s->row->op].p[pass];
+    call.args.p[0] = pointer(s, *p);
+    if (*p == '&') {
+        for (size_t i = 1; p[i]; i++) {
+            uint64_t address = pointer(s, p[i]);
+            memcpy(&before[s->block + (i - 1) * 8], &address, 8);
+        }
+    } else {
+        for (size_t i = 1; p[i]; i++)
+            call.args.p[i] = pointer(s, p[i]);
+    }
+    arena_write(before, s->end);
+    record(s, &call);
+    OK(gpu_submit(gpu, &st));
+    arena_read(after, s->end);
+}
+
+/* ---- comparison ---- */
+
+static double ref_out[OUTPUTS][FLOATS], ref_above[OUTPUTS][FLOATS], ref_below[OUTPUTS][FLOATS];
+static double *const to_out[OUTPUTS] = { ref_out[0], ref_out[1], ref_out[2] };
+static double *const to_above[OUTPUTS] = { ref_above[0], ref_above[1], ref_above[2] };
+static double *const to_below[OUTPUTS] = { ref_below[0], ref_below[1], ref_below[2] };
+static unsigned char may_change[ARENA];
+
+static void allow(const struct tensor *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        memset(&may_change[t->at + place_of(t, i) * sizeof(float)], 1, sizeof(float));
+}
+
+static void check_canaries(const struct scene *s, enum pass pass)
+{
+    memset(may_change, 0, s->end);
+    for (const char *p = SPECS[s->row->op].p[pass]; *p; p++) {
+        if (*p >= 'A' && *p <= 'E')
+            allow(&s->grad[*p - 'A']);
+        if (*p >= 'x' && *p <= 'z' && pass == PASS_fwd)
+            allow(&s->out[*p - 'x']);
+    }
+    for (size_t i = 0; i < s->end; i++)
+        if (after[i] != before[i] && !may_change[i])
+            ck_abort_msg("%s pass %d wrote byte %zu, outside its output", op_name(s->row->op), (int)pass, i);
+}
+
+static void check_repeat(const struct scene *s, enum pass pass, enum variant variant)
+{
+    memcpy(again, after, s->end);
+    scene_run(s, pass, variant);
+    ck_assert_msg(memcmp(again, after, s->end) == 0, "%s gives other bits on a second run",
+                  op_name(s->row->op));
+}
+
+/* Relative to 1 + |want|, and NaN counts as infinitely wrong. */
+static double error_of(double have, double want)
+{
+    double e = fabs(have - want) / (1 + fabs(want));
+    return isnan(e) ? INFINITY : e;
+}
+
+static double check_forward(const struct scene *s)
+{
+    double worst = 0;
+    const struct row *row = s->row;
+    SPECS[row->op].ref(s, to_out);
+    for (size_t o = 0; o < OUTPUTS; o++) {
+        const struct tensor *t = &s->out[o];
+        for (size_t i = 0; i < t->n; i++) {
+            double want = ref_out[o][i], have = (double)got(after, t, i);
+            if (t->before == BEFORE_RANDOM)
+                want += (double)got(before, t, i);
+            if (row->op == OP_xent && i % 8 == 3) { /* the id is a whole number */
+                uint32_t id;
+                memcpy(&id, &after[t->at + i * 4], 4);
+                have = id;
+            }
+            double e = error_of(have, want);
+            worst = fmax(worst, e);
+            ck_assert_msg(e <= row->fwd, "%s output %zu [%zu] is %.9g, not %.9g", op_name(row->op), o, i,
+                          have, want);
+        }
+    }
+    return worst;
+}
+
+/* d(sum of y dy) / d(input[j]), by central difference of the reference. */
+static double slope(const struct scene *s, size_t input, size_t j)
+{
+    const struct spec *spec = &SPECS[s->row->op];
+    const double h = 1e-5, x = ref_in[input][j];
+    double sum = 0;
+    for (int side = 0; side < 2; side++) {
+        ref_in[input][j] = side ? x - h : x + h;
+        if (spec->loss)
+            spec->loss(s, side ? ref_below[0] : ref_above[0]);
+        else
+            spec->ref(s, side ? to_below : to_above);
+    }
+    ref_in[input][j] = x;
+    for (size_t i = 0; i < s->dy.n; i++)
+        sum += (ref_above[0][i] - ref_below[0][i]) / (2 * h) * (double)got(before, &s->dy, i);
+    return sum;
+}
+
+static double check_gradient(const struct scene *s, size_t input)
+{
+    double worst = 0;
+    const struct row *row = s->row;
+    const struct tensor *t = &s->grad[input];
+    const size_t samples = t->n > LARGE ? SAMPLES_LARGE : t->n > SAMPLES ? SAMPLES : t->n;
+    for (size_t k = 0; k < samples; k++) {
+        size_t j = samples == t->n ? k : uniform_below((uint32_t)t->n);
+        double want = slope(s, input, j), have = (double)got(after, t, j);
+        if (t->before == BEFORE_RANDOM)
+            want += (double)got(before, t, j);
+        double e = error_of(have, want);
+        worst = fmax(worst, e);
+        ck_assert_msg(e <= row->bwd, "%s gradient of input %zu [%zu] is %.9g, not %.9g", op_name(row->op),
+                      input, j, have, want);
+    }
+    return worst;
+}
+
+static double check_backward(const struct scene *s, enum pass pass)
+{
+    double worst = 0;
+    for (const char *p = SPECS[s->row->op].p[pass]; *p; p++)
+        if (*p >= 'A' && *p <= 'E')
+            worst = fmax(worst, check_gradient(s, (size_t)(*p - 'A')));
+    return worst;
+}
+
+/* ---- the table ---- */
+
+static size_t seeds(void)
+{
+    const char *asked = getenv("LETHE_SEEDS");
+    return asked ? strtoull(asked, NULL, 10) : 1;
+}
+
+static double pass_check(const struct row *row, enum pass pass, enum variant variant, uint64_t seed)
+{
+    static struct scene s;
+    scene_make(row, seed, &s);
+    if (pass == PASS_bwd1 && s.no_bwd1)
+        return 0;
+    if (pass != PASS_fwd && SPECS[row->op].needs_forward) {
+        scene_run(&s, PASS_fwd, VARIANT_plain);
+        memcpy(before, after, s.end);
+    }
+    scene_run(&s, pass, variant);
+    double worst = pass == PASS_fwd ? check_forward(&s) : check_backward(&s, pass);
+    check_canaries(&s, pass);
+    check_repeat(&s, pass, variant);
+    return worst;
+}
+
+START_TEST(operator_agrees)
+{
+    static const char *const PASSES[] = { "fwd", "bwd0", "bwd1" };
+    const struct row *row = &TABLE[_i];
+    if (row->full && !getenv("LETHE_FULL")) {
+        printf("  row %2d  %-9s skipped: full tier\n", _i, op_name(row->op));
+        return;
+    }
+    for (int v = 0; v < VARIANT_COUNT; v++) {
+        for (int pass = 0; pass < PASS_COUNT; pass++) {
+            if (!op_serves(gpu, row->op, (enum pass)pass, (enum variant)v))
+                continue;
+            double worst = 0;
+            for (uint64_t seed = 0; seed < seeds(); seed++)
+                worst = fmax(worst, pass_check(row, (enum pass)pass, (enum variant)v, seed));
+            printf("  row %2d  %-9s %-5s %-4s  %.1e\n", _i, op_name(row->op), variant_name((enum variant)v),
+                   PASSES[pass], worst);
+        }
+    }
+}
+END_TEST
+
+START_TEST(every_operator_has_a_row)
+{
+    for (int op = 0; op < OP_COUNT; op++) {
+        size_t i = 0;
+        while (i < TABLE_ROWS && TABLE[i].op != (enum op)op)
+            i++;
+        ck_assert_msg(i < TABLE_ROWS, "%s has no row", op_name((enum op)op));
+        ck_assert_msg(SPECS[op].ref != NULL, "%s has no reference", op_name((enum op)op));
+    }
+}
+END_TEST
+
+START_TEST(refuses_what_it_cannot_run)
+{
+    struct op_call call = { .op = OP_embed, .pass = PASS_bwd1 };
+    ck_assert_int_eq(op_run(gpu, &call, &st), RC_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(st.msg, "embed.plain.bwd1"));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("ops");
+    TCase *tests = tcase_create("ops");
+    tcase_set_timeout(tests, 300 * (double)seeds());
+    tcase_add_checked_fixture(tests, device_open, device_close);
+    tcase_add_loop_test(tests, operator_agrees, 0, TABLE_ROWS);
+    tcase_add_test(tests, every_operator_has_a_row);
+    tcase_add_test(tests, refuses_what_it_cannot_run);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int bad = srunner_ntests_failed(runner) != 0 || srunner_ntests_run(runner) == 0;
+    srunner_free(runner);
+    return bad;
+}
