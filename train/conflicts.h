@@ -11,7 +11,6 @@
 #include "train/data.h"
 
 #include <signal.h>
-
 #include <stddef.h>
 #include <stdint.h>
 

@@ -7,6 +7,7 @@
 #define LETHE_TRAIN_TRAIN_H
 
 #include "base/event.h"
+#include "model/adapter.h"
 #include "model/model.h"
 #include "train/data.h"
 #include "train/recipe.h"
