@@ -40,6 +40,8 @@ MUST_USE int lora_open(const struct model *m, const struct adapter *x, struct lo
 void lora_close(struct lora *l);
 const struct lora_part *lora_part(const struct lora *l, enum tensor_role role,
                                   uint32_t block); /* NULL: none */
+/* Values [n] of any buffer in this layout (a gradient), read by the caller, into the shape of x. */
+MUST_USE int lora_copy_out(const struct lora *l, const float *values, struct adapter *x, struct status *st);
 /* The device's values into x, which has the shape that l was opened with. */
 MUST_USE int lora_read(const struct lora *l, struct adapter *x, struct status *st);
 

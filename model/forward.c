@@ -1,0 +1,207 @@
+/* The decoder forward: embedding, blocks, and the head on the picked rows alone. */
+#include "model/graph_own.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+int batch_check(const struct graph *g, const struct graph_batch *b, struct status *st)
+{
+    int rc = 0;
+    if (b->rows == 0 || b->rows > g->options.rows_max || b->picks > g->options.picks_max)
+        FAIL(st, RC_LIMIT, "a batch of %" PRIu32 " rows and %" PRIu32 " picks, over %" PRIu32 " and %" PRIu32,
+             b->rows, b->picks, g->options.rows_max, g->options.picks_max);
+    if (b->lora && b->lora->r_max > g->options.rank_max)
+        FAIL(st, RC_LIMIT, "an adapter of rank %" PRIu32 ", over %" PRIu32, b->lora->r_max,
+             g->options.rank_max);
+    for (uint32_t i = 0; i < b->rows; i++) {
+        const struct graph_span *s = &b->spans[i];
+        if (b->ids[i] < 0 || (uint32_t)b->ids[i] >= g->h->vocab)
+            FAIL(st, RC_LIMIT, "token %" PRId32 " of %" PRIu32, b->ids[i], g->h->vocab);
+        if (b->positions[i] >= g->options.positions_max)
+            FAIL(st, RC_LIMIT, "position %" PRIu32 ", over %" PRIu32, b->positions[i],
+                 g->options.positions_max);
+        if (s->self_first > i || s->end <= i || s->end > b->rows ||
+            (uint64_t)s->prefix_first + s->prefix_len > s->self_first ||
+            s->prefix_len + (i - s->self_first) != b->positions[i])
+            FAIL(st, RC_ARG, "the span of row %" PRIu32 " does not fit its position", i);
+    }
+    for (uint32_t i = 0; i < b->picks; i++)
+        if (b->pick_rows[i] >= b->rows || b->targets[i] < 0 || (uint32_t)b->targets[i] >= g->h->vocab)
+            FAIL(st, RC_LIMIT, "pick %" PRIu32 " is outside the batch or the vocabulary", i);
+out:
+    return rc;
+}
+
+static int inputs_write(struct graph *g, const struct graph_batch *b, struct status *st)
+{
+    int rc = 0;
+    TRY(gpu_write(g->g, &g->inputs, g->ids, b->ids, (uint64_t)b->rows * 4, st));
+    TRY(gpu_write(g->g, &g->inputs, g->positions, b->positions, (uint64_t)b->rows * 4, st));
+    TRY(gpu_write(g->g, &g->inputs, g->spans, b->spans, (uint64_t)b->rows * sizeof *b->spans, st));
+    if (b->picks == 0)
+        goto out;
+    TRY(gpu_write(g->g, &g->inputs, g->pick_rows, b->pick_rows, (uint64_t)b->picks * 4, st));
+    TRY(gpu_write(g->g, &g->inputs, g->targets, b->targets, (uint64_t)b->picks * 4, st));
+out:
+    return rc;
+}
+
+/* y = x W^T (or +=), and the adapter's part on top. */
+static int linear(const struct graph_pass *p, enum tensor_role role, uint32_t block, uint64_t x, uint64_t y,
+                  bool add, struct status *st)
+{
+    int rc = 0;
+    struct graph *g = p->g;
+    const struct lora *l = p->batch->lora;
+    const struct lora_part *part = l ? lora_part(l, role, block) : NULL;
+    TRY(run_linear(g, x, model_weight(g->m, role, block), y, p->batch->rows, role_shape(g->h, role), add,
+                   st));
+    if (!part)
+        goto out;
+    const uint64_t u = g->rows[block].buffer->addr + g->rows[block].u[role];
+    struct op_args a = lora_a_args(p, part);
+    a.p[0] = x;
+    a.p[1] = l->values.addr + part->a_at * sizeof(float);
+    a.p[2] = u;
+    a.p[3] = p->batch->seed;
+    TRY(run(g, OP_lora_a, PASS_fwd, &a, st));
+    TRY(run(g, OP_lora_b, PASS_fwd,
+            &(struct op_args){ .p = { u, l->values.addr + part->b_at * sizeof(float), y },
+                               .d = { p->batch->rows, part->out, part->r, part->out },
+                               .f = { part->scale } },
+            st));
+out:
+    return rc;
+}
+
+/* The stream continues in another place where the one before is kept. */
+static int stream_copy(struct graph *g, const struct gpu_buffer *from, uint64_t from_at,
+                       const struct gpu_buffer *to, uint64_t to_at, uint32_t rows, struct status *st)
+{
+    if (from == to && from_at == to_at)
+        return 0;
+    return gpu_copy(g->g, from, from_at, to, to_at, (uint64_t)rows * g->h->width * sizeof(float), st);
+}
+
+static int attention(const struct graph_pass *p, const struct block_rows *r, struct status *st)
+{
+    struct graph *g = p->g;
+    const uint64_t base = r->buffer->addr;
+    return run(g, OP_attention, PASS_fwd,
+               &(struct op_args){
+                   .p = { base + r->q, base + r->k, base + r->v, base + r->o, base + r->lse,
+                          g->inputs.addr + g->spans },
+                   .d = { p->batch->rows * g->h->heads, g->h->heads, g->h->kv_heads, g->h->head_size },
+                   .f = { (float)(1.0 / sqrt((double)g->h->head_size)) },
+               },
+               st);
+}
+
+static int block_forward(const struct graph_pass *p, uint32_t i, const struct gpu_buffer *to, uint64_t to_at,
+                         struct status *st)
+{
+    int rc = 0;
+    struct graph *g = p->g;
+    const struct block_rows *r = &g->rows[i];
+    const uint32_t rows = p->batch->rows;
+    const uint64_t base = r->buffer->addr, normed = g->scratch.addr + g->normed,
+                   act = g->scratch.addr + g->act, mid = base + r->mid;
+    TRY(run_rmsnorm(g, base + r->x, model_weight(g->m, ROLE_ATTENTION_NORM, i), normed, rows, st));
+    TRY(linear(p, ROLE_Q, i, normed, base + r->q, false, st));
+    TRY(linear(p, ROLE_K, i, normed, base + r->k, false, st));
+    TRY(linear(p, ROLE_V, i, normed, base + r->v, false, st));
+    TRY(run_rope(g, PASS_fwd, base + r->q, rows, g->h->heads, st));
+    TRY(run_rope(g, PASS_fwd, base + r->k, rows, g->h->kv_heads, st));
+    TRY(attention(p, r, st));
+    TRY(stream_copy(g, r->buffer, r->x, r->buffer, r->mid, rows, st));
+    TRY(linear(p, ROLE_O, i, base + r->o, mid, true, st));
+    TRY(run_rmsnorm(g, mid, model_weight(g->m, ROLE_MLP_NORM, i), normed, rows, st));
+    TRY(linear(p, ROLE_GATE, i, normed, base + r->gate, false, st));
+    TRY(linear(p, ROLE_UP, i, normed, base + r->up, false, st));
+    TRY(run_swiglu(g, base + r->gate, base + r->up, act, rows, st));
+    TRY(stream_copy(g, r->buffer, r->mid, to, to_at, rows, st));
+    TRY(linear(p, ROLE_DOWN, i, act, to->addr + to_at, true, st));
+out:
+    return rc;
+}
+
+static int head_forward(struct graph *g, uint32_t picks, struct status *st)
+{
+    int rc = 0;
+    const uint64_t base = g->scratch.addr;
+    TRY(run(g, OP_gather, PASS_fwd,
+            &(struct op_args){ .p = { base + g->x, g->inputs.addr + g->pick_rows, base + g->picked },
+                               .d = { picks * g->h->width, g->h->width } },
+            st));
+    TRY(run_rmsnorm(g, base + g->picked, model_weight(g->m, ROLE_FINAL_NORM, 0), base + g->picked_normed,
+                    picks, st));
+    for (uint32_t c = 0; c < g->h->vocab; c += GRAPH_CHUNK) {
+        TRY(run_head_chunk(g, 0, picks, c, st));
+        TRY(run(g, OP_xent, PASS_fwd,
+                &(struct op_args){ .p = { base + g->logits, g->inputs.addr + g->targets, base + g->state },
+                                   .d = { picks, head_columns(g, c), GRAPH_CHUNK, c, c == 0 ? 1 : 0 } },
+                st));
+    }
+out:
+    return rc;
+}
+
+static void picks_read(const struct graph *g, uint32_t picks, struct graph_pick *out)
+{
+    for (uint32_t i = 0; i < picks; i++) {
+        const float *s = &g->host_state[(size_t)i * 8];
+        const double lse = log((double)s[1]);
+        uint32_t top;
+        memcpy(&top, &s[3], sizeof top);
+        out[i].logp = (float)((double)s[4] - (double)s[0] - lse);
+        out[i].top_logp = (float)((double)s[2] - (double)s[0] - lse);
+        out[i].top = (int32_t)top;
+    }
+}
+
+int graph_forward(struct graph *g, const struct graph_batch *b, struct graph_pick *out, struct status *st)
+{
+    int rc = 0;
+    const struct graph_pass p = graph_pass(g, b);
+    TRY(batch_check(g, b, st));
+    TRY(inputs_write(g, b, st));
+    const struct block_rows *first = &g->rows[0];
+    TRY(run(g, OP_embed, PASS_fwd,
+            &(struct op_args){ .p = { g->inputs.addr + g->ids, model_weight(g->m, ROLE_EMBEDDING, 0),
+                                      first->buffer->addr + first->x },
+                               .d = { b->rows * g->h->width, g->h->width } },
+            st));
+    for (uint32_t i = 0; i < g->h->blocks; i++) {
+        const bool last = i + 1 == g->h->blocks;
+        const struct gpu_buffer *to = last ? &g->scratch : g->rows[i + 1].buffer;
+        TRY(block_forward(&p, i, to, last ? g->x : g->rows[i + 1].x, st));
+    }
+    if (b->picks > 0)
+        TRY(head_forward(g, b->picks, st));
+    TRY(gpu_submit(g->g, st));
+    g->tokens += b->rows;
+    g->picks = b->picks;
+    if (b->picks > 0)
+        TRY(gpu_read(g->g, &g->scratch, g->state, g->host_state, (uint64_t)b->picks * 8 * sizeof(float), st));
+    picks_read(g, b->picks, out);
+out:
+    return rc;
+}
+
+int graph_logits(struct graph *g, uint32_t first, uint32_t n, float *out, struct status *st)
+{
+    int rc = 0;
+    if (n == 0 || first >= g->picks || n > g->picks - first)
+        FAIL(st, RC_ARG, "logits of picks that the last batch does not have");
+    for (uint32_t c = 0; c < g->h->vocab; c += GRAPH_CHUNK) {
+        TRY(run_head_chunk(g, first, n, c, st));
+        TRY(gpu_submit(g->g, st));
+        for (uint32_t i = 0; i < n; i++)
+            TRY(gpu_read(g->g, &g->scratch, g->logits + (uint64_t)i * GRAPH_CHUNK * sizeof(float),
+                         out + (size_t)i * g->h->vocab + c, (uint64_t)head_columns(g, c) * sizeof(float),
+                         st));
+    }
+out:
+    return rc;
+}

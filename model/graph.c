@@ -1,0 +1,315 @@
+#include "model/graph.h"
+
+#include "base/alloc.h"
+#include "model/graph_own.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ALIGN = 256, ARGUMENTS = 10 };
+
+/* ---- layout ---- */
+
+static uint64_t carve(uint64_t *total, uint64_t rows, uint64_t width, uint64_t size)
+{
+    const uint64_t at = *total;
+    *total += (rows * width * size + ALIGN - 1) / ALIGN * ALIGN;
+    return at;
+}
+
+/* Tiles read whole blocks of 16 rows, so there is room for one behind the last. */
+static uint32_t with_room(uint32_t rows)
+{
+    return (rows + 15) / 16 * 16 + 16;
+}
+
+static void inputs_layout(struct graph *g, uint32_t rows, uint32_t picks)
+{
+    uint64_t *n = &g->inputs_bytes;
+    g->ids = carve(n, rows, 1, 4);
+    g->positions = carve(n, rows, 1, 4);
+    g->spans = carve(n, rows, 1, sizeof(struct graph_span));
+    g->pick_rows = carve(n, picks, 1, 4);
+    g->targets = carve(n, picks, 1, 4);
+    g->weights = carve(n, picks, 1, 4);
+    g->table = carve(n, g->options.positions_max, g->h->head_size, 4);
+    g->arguments = carve(n, g->h->blocks, ARGUMENTS, 8);
+}
+
+static void block_layout(const struct graph *g, struct block_rows *r, uint64_t *n)
+{
+    const struct model_hyper *h = g->h;
+    const uint32_t rows = g->rows_room, q = h->heads * h->head_size, kv = h->kv_heads * h->head_size;
+    r->q = carve(n, rows, q, 4);
+    r->k = carve(n, rows, kv, 4);
+    r->v = carve(n, rows, kv, 4);
+    r->o = carve(n, rows, q, 4);
+    r->lse = carve(n, rows, h->heads, 4);
+    r->gate = carve(n, rows, h->mlp, 4);
+    r->up = carve(n, rows, h->mlp, 4);
+    for (int role = 0; role < ROLES; role++)
+        if (ROLE_BITS_LINEAR & ROLE_BIT(role))
+            r->u[role] = carve(n, rows, g->options.rank_max, 4);
+}
+
+static void gradients_layout(struct graph *g, uint32_t picks)
+{
+    const struct model_hyper *h = g->h;
+    const uint32_t rows = g->rows_room, q = h->heads * h->head_size, kv = h->kv_heads * h->head_size;
+    uint64_t *n = &g->scratch_bytes;
+    g->dx = carve(n, rows, h->width, 4);
+    g->dnormed = carve(n, rows, h->width, 4);
+    g->dq = carve(n, rows, q, 4);
+    g->dk = carve(n, rows, kv, 4);
+    g->dv = carve(n, rows, kv, 4);
+    g->do_ = carve(n, rows, q, 4);
+    g->dgate = carve(n, rows, h->mlp, 4);
+    g->dup = carve(n, rows, h->mlp, 4);
+    g->dact = carve(n, rows, h->mlp, 4);
+    g->du = carve(n, rows, g->options.rank_max, 4);
+    g->dpicked = carve(n, picks, h->width, 4);
+    g->dpicked_normed = carve(n, picks, h->width, 4);
+}
+
+int graph_layout(struct graph *g, struct status *st)
+{
+    int rc = 0;
+    struct graph_options *o = &g->options;
+    o->picks_max = o->picks_max ? o->picks_max : o->rows_max;
+    o->positions_max = o->positions_max ? o->positions_max : o->rows_max;
+    g->rows_room = with_room(o->rows_max);
+    const uint32_t picks = with_room(o->picks_max), rows = g->rows_room;
+    g->rows = mem_calloc(g->h->blocks, sizeof *g->rows);
+    if (!g->rows)
+        FAIL(st, RC_NOMEM, "no memory for a graph");
+    inputs_layout(g, rows, picks);
+    g->x = carve(&g->scratch_bytes, rows, g->h->width, 4);
+    g->normed = carve(&g->scratch_bytes, rows, g->h->width, 4);
+    g->act = carve(&g->scratch_bytes, rows, g->h->mlp, 4);
+    g->picked = carve(&g->scratch_bytes, picks, g->h->width, 4);
+    g->picked_normed = carve(&g->scratch_bytes, picks, g->h->width, 4);
+    g->logits = carve(&g->scratch_bytes, picks, GRAPH_CHUNK, 4);
+    g->state = carve(&g->scratch_bytes, picks, 8, 4);
+    if (o->train)
+        gradients_layout(g, picks);
+    struct block_rows shared = { .buffer = &g->scratch, .x = g->x, .mid = g->x };
+    if (!o->train)
+        block_layout(g, &shared, &g->scratch_bytes);
+    for (uint32_t i = 0; i < g->h->blocks; i++) {
+        g->rows[i] = shared;
+        if (!o->train)
+            continue;
+        uint64_t n = 0;
+        g->rows[i].x = carve(&n, rows, g->h->width, 4);
+        g->rows[i].mid = carve(&n, rows, g->h->width, 4);
+        block_layout(g, &g->rows[i], &n);
+        g->kept_bytes = n;
+    }
+out:
+    return rc;
+}
+
+uint64_t graph_plan(const struct model_hyper *h, const struct graph_options *options)
+{
+    struct graph g = { .h = h, .options = *options };
+    const int rc = graph_layout(&g, NULL);
+    const uint64_t bytes = g.inputs_bytes + g.scratch_bytes + (uint64_t)h->blocks * g.kept_bytes;
+    mem_free(g.rows);
+    return rc == 0 ? bytes : 0;
+}
+
+/* ---- open, close ---- */
+
+/* cos and sin of position * base^(-2i/size), in double, rounded once. */
+static int table_write(struct graph *g, struct status *st)
+{
+    int rc = 0;
+    const uint32_t half = g->h->head_size / 2;
+    const uint64_t n = (uint64_t)g->options.positions_max * half * 2;
+    float *table = mem_calloc(n, sizeof *table);
+    if (!table)
+        FAIL(st, RC_NOMEM, "no memory for a table of positions");
+    for (uint32_t i = 0; i < half; i++) {
+        const double turn = pow((double)g->h->rope_base, -2.0 * i / g->h->head_size);
+        for (uint32_t p = 0; p < g->options.positions_max; p++) {
+            float *to = table + ((uint64_t)p * half + i) * 2;
+            to[0] = (float)cos(p * turn);
+            to[1] = (float)sin(p * turn);
+        }
+    }
+    TRY(gpu_write(g->g, &g->inputs, g->table, table, n * sizeof *table, st));
+out:
+    mem_free(table);
+    return rc;
+}
+
+/* attention's bwd1 has more buffers than addresses: they stand in memory, and never change. */
+static int arguments_write(struct graph *g, struct status *st)
+{
+    int rc = 0;
+    for (uint32_t i = 0; i < g->h->blocks; i++) {
+        const struct block_rows *r = &g->rows[i];
+        const uint64_t base = r->buffer->addr, to = g->scratch.addr;
+        const uint64_t block[ARGUMENTS] = { base + r->q, base + r->k,   base + r->v,
+                                            base + r->o, base + r->lse, g->inputs.addr + g->spans,
+                                            to + g->do_, to + g->dk,    to + g->dv };
+        TRY(gpu_write(g->g, &g->inputs, g->arguments + (uint64_t)i * sizeof block, block, sizeof block, st));
+    }
+out:
+    return rc;
+}
+
+static int memory_take(struct graph *g, struct status *st)
+{
+    int rc = 0;
+    const struct gpu_info *info = gpu_get_info(g->g);
+    const uint64_t used = gpu_bytes_used(g->g), free = info->memory_bytes - used;
+    const uint64_t needed = g->inputs_bytes + g->scratch_bytes + g->h->blocks * g->kept_bytes;
+    if (used > info->memory_bytes || needed > free)
+        FAIL(st, RC_NOMEM, "a batch of %" PRIu32 " rows needs %.2f GiB on %s, which has %.2f GiB free",
+             g->options.rows_max, (double)needed / 0x1p30, info->name, (double)free / 0x1p30);
+    TRY(gpu_alloc(g->g, g->inputs_bytes, "batch", &g->inputs, st));
+    TRY(gpu_alloc(g->g, g->scratch_bytes, "activations", &g->scratch, st));
+    for (uint32_t i = 0; g->options.train && i < g->h->blocks; i++) {
+        TRY(gpu_alloc(g->g, g->kept_bytes, "activations", &g->kept[i], st));
+        g->rows[i].buffer = &g->kept[i];
+    }
+out:
+    return rc;
+}
+
+int graph_open(struct model *m, const struct graph_options *options, struct graph **out, struct status *st)
+{
+    int rc = 0;
+    struct graph *g = mem_calloc(1, sizeof *g);
+    if (!g)
+        FAIL(st, RC_NOMEM, "no memory for a graph");
+    g->m = m;
+    g->g = model_get_gpu(m);
+    g->h = model_get_hyper(m);
+    g->options = *options;
+    TRY(graph_layout(g, st));
+    g->kept = mem_calloc(g->h->blocks, sizeof *g->kept);
+    g->host_state = mem_calloc((size_t)g->options.picks_max * 8, sizeof *g->host_state);
+    if (!g->kept || !g->host_state)
+        FAIL(st, RC_NOMEM, "no memory for a graph");
+    TRY(memory_take(g, st));
+    TRY(table_write(g, st));
+    if (g->options.train)
+        TRY(arguments_write(g, st));
+    *out = g;
+    g = NULL;
+out:
+    graph_close(g);
+    return rc;
+}
+
+void graph_close(struct graph *g)
+{
+    if (!g)
+        return;
+    for (uint32_t i = 0; g->kept && i < g->h->blocks; i++)
+        if (g->kept[i].addr)
+            gpu_free(g->g, &g->kept[i]);
+    if (g->scratch.addr)
+        gpu_free(g->g, &g->scratch);
+    if (g->inputs.addr)
+        gpu_free(g->g, &g->inputs);
+    mem_free(g->kept);
+    mem_free(g->rows);
+    mem_free(g->host_state);
+    mem_free(g);
+}
+
+uint64_t graph_tokens(const struct graph *g)
+{
+    return g->tokens;
+}
+
+/* ---- operators ---- */
+
+struct graph_pass graph_pass(struct graph *g, const struct graph_batch *batch)
+{
+    struct graph_pass p = { .g = g, .batch = batch };
+    if (batch->lora && batch->dropout > 0)
+        p.threshold = (uint32_t)floor(batch->dropout * 0x1p32); /* docs/formats 0.7 */
+    return p;
+}
+
+int run(struct graph *g, enum op op, enum pass pass, const struct op_args *args, struct status *st)
+{
+    const struct op_call call = {
+        .op = op, .pass = pass, .variant = op_choose(g->g, op, pass), .args = *args
+    };
+    return op_run(g->g, &call, st);
+}
+
+int run_rmsnorm(struct graph *g, uint64_t x, uint64_t weight, uint64_t y, uint32_t rows, struct status *st)
+{
+    return run(
+        g, OP_rmsnorm, PASS_fwd,
+        &(struct op_args){ .p = { x, weight, y }, .d = { rows, g->h->width }, .f = { g->h->norm_eps } }, st);
+}
+
+int run_rope(struct graph *g, enum pass pass, uint64_t x, uint32_t rows, uint32_t heads, struct status *st)
+{
+    const uint32_t size = g->h->head_size;
+    return run(g, OP_rope, pass,
+               &(struct op_args){
+                   .p = { x, g->inputs.addr + g->positions, g->inputs.addr + g->table },
+                   .d = { rows * heads * (size / 2), heads, size, heads * size,
+                          g->h->rope_pairing == ROPE_NEIGHBOURS ? 0 : 1 },
+               },
+               st);
+}
+
+int run_linear(struct graph *g, uint64_t x, uint64_t w, uint64_t y, uint32_t rows, struct tensor_shape s,
+               bool add, struct status *st)
+{
+    return run(g, OP_matmul, PASS_fwd,
+               &(struct op_args){ .p = { x, w, y },
+                                  .d = { rows, s.rows, s.columns, s.columns, s.rows, add ? 1 : 0 } },
+               st);
+}
+
+int run_swiglu(struct graph *g, uint64_t gate, uint64_t up, uint64_t y, uint32_t rows, struct status *st)
+{
+    return run(g, OP_swiglu, PASS_fwd, &(struct op_args){ .p = { gate, up, y }, .d = { rows * g->h->mlp } },
+               st);
+}
+
+uint32_t head_columns(const struct graph *g, uint32_t column)
+{
+    const uint32_t left = g->h->vocab - column;
+    return left < GRAPH_CHUNK ? left : GRAPH_CHUNK;
+}
+
+uint64_t head_weight(const struct graph *g, uint32_t column)
+{
+    return model_weight(g->m, ROLE_HEAD, 0) + (uint64_t)column * g->h->width * sizeof(float);
+}
+
+int run_head_chunk(struct graph *g, uint32_t first, uint32_t n, uint32_t column, struct status *st)
+{
+    const uint32_t width = g->h->width;
+    return run(g, OP_matmul, PASS_fwd,
+               &(struct op_args){
+                   .p = { g->scratch.addr + g->picked_normed + (uint64_t)first * width * sizeof(float),
+                          head_weight(g, column), g->scratch.addr + g->logits },
+                   .d = { n, head_columns(g, column), width, width, GRAPH_CHUNK, 0 },
+               },
+               st);
+}
+
+struct op_args lora_a_args(const struct graph_pass *p, const struct lora_part *part)
+{
+    struct op_args args = {
+        .d = { p->batch->rows, part->r, part->in, part->in, p->threshold, part->tensor, p->batch->step,
+               p->batch->first_token },
+    };
+    if (p->threshold)
+        args.f[0] = (float)(1.0 / (1.0 - p->batch->dropout));
+    return args;
+}

@@ -1,0 +1,78 @@
+/* Private to model/: the workspace of graph.c, and the operators as forward.c and backward.c call them. */
+#ifndef LETHE_MODEL_GRAPH_OWN_H
+#define LETHE_MODEL_GRAPH_OWN_H
+
+#include "gpu/op.h"
+#include "model/graph.h"
+
+/* Rows of a block; all f32. Without `train` every block has the same, and x, mid and out are one place. */
+struct block_rows {
+    struct gpu_buffer *buffer;
+    uint64_t x, mid;     /* [R, D] input, and after attention: byte in buffer */
+    uint64_t q, k, v, o; /* [R, H hd], [R, KV hd] twice, [R, H hd] */
+    uint64_t lse;        /* [R, H] */
+    uint64_t gate, up;   /* [R, M] */
+    uint64_t u[ROLES];   /* [R, rank_max], of each linear */
+};
+
+struct graph {
+    struct model *m;
+    struct gpu *g;
+    const struct model_hyper *h;
+    struct graph_options options;
+    uint32_t rows_room; /* R */
+    uint64_t tokens;
+    uint32_t picks; /* of the last forward */
+
+    struct gpu_buffer inputs, scratch;
+    struct gpu_buffer *kept; /* [blocks] with train */
+    struct block_rows *rows; /* [blocks] */
+    /* bytes in `inputs` */
+    uint64_t ids, positions, spans, pick_rows, targets, weights, table, arguments;
+    /* bytes in `scratch` */
+    uint64_t x;      /* [R, D] the last block's output, and without `train` the stream itself */
+    uint64_t normed; /* [R, D] */
+    uint64_t act;    /* [R, M] */
+    uint64_t picked, picked_normed; /* [P, D] */
+    uint64_t logits;                /* [P, GRAPH_CHUNK] */
+    uint64_t state;                 /* [P, 8] */
+    uint64_t dx, dnormed;           /* [R, D] */
+    uint64_t dq, dk, dv, do_, dgate, dup, dact, du;
+    uint64_t dpicked, dpicked_normed;                 /* [P, D] */
+    uint64_t inputs_bytes, scratch_bytes, kept_bytes; /* the last: of one block */
+    float *host_state;                                /* [P, 8] */
+};
+
+/* Sizes and places for the options; takes no memory but g->rows. */
+MUST_USE int graph_layout(struct graph *g, struct status *st);
+
+/* What one pass over a batch knows. */
+struct graph_pass {
+    struct graph *g;
+    const struct graph_batch *batch;
+    uint32_t threshold; /* of dropout; 0: none */
+    const struct gpu_buffer *gradient;
+};
+struct graph_pass graph_pass(struct graph *g, const struct graph_batch *batch);
+
+/* ---- operators: addresses of rows; sizes from the pass's model ---- */
+MUST_USE int run(struct graph *g, enum op op, enum pass pass, const struct op_args *args, struct status *st);
+MUST_USE int run_rmsnorm(struct graph *g, uint64_t x, uint64_t weight, uint64_t y, uint32_t rows,
+                         struct status *st);
+MUST_USE int run_rope(struct graph *g, enum pass pass, uint64_t x, uint32_t rows, uint32_t heads,
+                      struct status *st);
+/* y = x W^T, or += */
+MUST_USE int run_linear(struct graph *g, uint64_t x, uint64_t w, uint64_t y, uint32_t rows,
+                        struct tensor_shape s, bool add, struct status *st);
+MUST_USE int run_swiglu(struct graph *g, uint64_t gate, uint64_t up, uint64_t y, uint32_t rows,
+                        struct status *st);
+/* Logits of a chunk of columns for `n` picks from `first`, into g->logits. */
+MUST_USE int run_head_chunk(struct graph *g, uint32_t first, uint32_t n, uint32_t column, struct status *st);
+uint32_t head_columns(const struct graph *g, uint32_t column); /* of the chunk that starts there */
+uint64_t head_weight(const struct graph *g, uint32_t column);
+/* Arguments of lora_a for a pass: everything but addresses. */
+struct op_args lora_a_args(const struct graph_pass *p, const struct lora_part *part);
+
+MUST_USE int batch_check(const struct graph *g, const struct graph_batch *batch, struct status *st);
+
+#endif
