@@ -1,5 +1,5 @@
-/* Word search: which items of the suites stand in the training data (docs/formats 4). The suites are indexed, the
- * training lines stream past, so memory is bounded by the suites. */
+/* Word search: which items of the suites stand in the training data (docs/formats 4). The suites are
+ * indexed, the training lines stream past, so memory is bounded by the suites. */
 #ifndef LETHE_EVAL_CONTAMINATION_H
 #define LETHE_EVAL_CONTAMINATION_H
 

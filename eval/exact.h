@@ -1,5 +1,5 @@
-/* Arithmetic that decides (docs/formats 0.6): integers and IEEE-754 double + - * / sqrt in a fixed order, so that
- * two programs agree in every bit. No exp, log or pow of a C library. */
+/* Arithmetic that decides (docs/formats 0.6): integers and IEEE-754 double + - * / sqrt in a fixed order,
+ * so that two programs agree in every bit. No exp, log or pow of a C library. */
 #ifndef LETHE_EVAL_EXACT_H
 #define LETHE_EVAL_EXACT_H
 

@@ -1,5 +1,5 @@
-/* metrics.json: every number of an audit, from rows (docs/formats 8.1 to 8.4). Pure: the scorer's program and the
- * verifier's get the same bytes from the same rows. */
+/* metrics.json: every number of an audit, from rows (docs/formats 8.1 to 8.4). Pure: the scorer's program
+ * and the verifier's get the same bytes from the same rows. */
 #ifndef LETHE_EVAL_METRICS_H
 #define LETHE_EVAL_METRICS_H
 

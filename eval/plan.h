@@ -1,5 +1,5 @@
-/* What evaluation needs of a plan (docs/formats 4): suites, groups, statistics, limits. Strings are lent by the
- * tree. */
+/* What evaluation needs of a plan (docs/formats 4): suites, groups, statistics, limits. Strings are lent by
+ * the tree. */
 #ifndef LETHE_EVAL_PLAN_H
 #define LETHE_EVAL_PLAN_H
 
@@ -16,8 +16,8 @@ struct eval_plan {
     uint64_t ledger_rows_max;
 };
 
-/* Reads and checks: ids, uses with their limits, members, alpha and replicates, measures. RC_FORMAT, RC_ARG or
- * RC_LIMIT with the key; with `foreign`, measures of unknown names pass (a verifier takes them over). */
+/* Reads and checks: ids, uses with their limits, members, alpha and replicates, measures. RC_FORMAT, RC_ARG
+ * or RC_LIMIT with the key; with `foreign`, measures of unknown names pass (a verifier takes them over). */
 MUST_USE int eval_plan_read(const struct json *plan, bool foreign, struct eval_plan *out, struct status *st);
 void eval_plan_release(struct eval_plan *plan);
 /* NULL: no such suite. */

@@ -1,5 +1,6 @@
-/* The other records of evidence/ and run/: outputs, deltas, token ledger, supervision (docs/formats/probes.md).
- * Each is one line, written with keys in a fixed order and read with keys in any. */
+/* The other records of evidence/ and run/: outputs, deltas, token ledger, supervision
+ * (docs/formats/probes.md). Each is one line, written with keys in a fixed order and read with keys in any.
+ * */
 #ifndef LETHE_EVAL_RECORD_H
 #define LETHE_EVAL_RECORD_H
 
@@ -8,14 +9,11 @@
 #include "base/str.h"
 #include "probes/kind.h"
 #include "probes/pool.h"
+#include "probes/set.h" /* withheld_parse, withheld_write */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* {"withheld":"<64 hex>"}, exactly these bytes: true, and the leaf's hash. */
-bool withheld_parse(const char *line, size_t n, struct hash *leaf);
-void withheld_write(const struct hash *leaf, struct str *out);
 
 /* evidence/outputs/<suite>.<side>.jsonl, kind `exact`. */
 struct output_row {
@@ -67,8 +65,8 @@ MUST_USE int token_row_parse(const char *line, size_t n, struct pool *pool, stru
                              struct status *st);
 /* Class of a position by its ids alone: forgot, learned, drift where the two tops differ, else same. */
 enum token_class token_class_of(int32_t target, int32_t base_top, int32_t tuned_top);
-/* RC_VERIFY: ids that do not give the class of the row (conflict: base_top is the target, or its log-probability
- * is below conflict_logp_min). */
+/* RC_VERIFY: ids that do not give the class of the row (conflict: base_top is the target, or its
+ * log-probability is below conflict_logp_min). */
 MUST_USE int token_row_check(const struct token_row *row, double conflict_logp_min, struct status *st);
 
 /* run/supervision.jsonl: one training line. */

@@ -53,8 +53,8 @@ void item_rows_release(struct item_rows *rows);
 
 /* One line without its LF. The salt must be there. */
 MUST_USE int item_row_write(const struct item_row *row, struct str *out, struct status *st);
-/* Reads one line strictly: keys in any order, none missing, unknown or twice, types and ranges as the kind says.
- * RC_FORMAT otherwise. {"withheld":"<hash>"} gives a withheld row. */
+/* Reads one line strictly: keys in any order, none missing, unknown or twice, types and ranges as the kind
+ * says. RC_FORMAT otherwise. {"withheld":"<hash>"} gives a withheld row. */
 MUST_USE int item_row_parse(const char *line, size_t n, struct pool *pool, struct item_row *out,
                             struct status *st);
 /* Appends a line; i must be above that of the row before it. A withheld row takes the next i. */
@@ -67,7 +67,8 @@ MUST_USE int item_rows_parse(const char *data, size_t size, const char *name, st
 struct probe_right item_row_judge(const struct item_row *row);
 /* RC_VERIFY naming the key whose value the row's numbers do not give. */
 MUST_USE int item_row_check(const struct item_row *row, struct status *st);
-/* RC_VERIFY: id, gold, chars, bytes, words or tags are not those of the item; or there are fewer or more parts. */
+/* RC_VERIFY: id, gold, chars, bytes, words or tags are not those of the item; or there are fewer or more
+ * parts. */
 MUST_USE int item_row_check_item(const struct item_row *row, const struct probe_item *item,
                                  struct status *st);
 /* RC_VERIFY: two sides differ in i, id, kind, cluster or tags, or in number of rows. Withheld rows match. */

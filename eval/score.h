@@ -22,13 +22,13 @@ struct score_options {
 };
 
 /* Rows of every item, in item order whatever the order of asking. Sends one event `score`, or `zero` where
- * options.base is given. RC_FORMAT: a score that is not finite, naming suite, item and part. RC_UNSUPPORTED: the
- * kind is not scored by this version. */
+ * options.base is given. RC_FORMAT: a score that is not finite, naming suite, item and part.
+ * RC_UNSUPPORTED: the kind is not scored by this version. */
 MUST_USE int score_set(const struct probe_set *set, struct lm *lm, const struct score_options *options,
                        struct event_sink *sink, struct item_rows *out, struct status *st);
 
-/* Everything that makes a suite and a model impossible together (docs/formats/probes.md, tokens), found before
- * anything is planned. RC_FORMAT names suite and item. */
+/* Everything that makes a suite and a model impossible together (docs/formats/probes.md, tokens), found
+ * before anything is planned. RC_FORMAT names suite and item. */
 MUST_USE int score_check(const struct probe_set *set, struct lm *lm, bool rendered, struct status *st);
 
 #endif

@@ -31,11 +31,11 @@ struct probe_set {
     struct probe_item *items;
     size_t n;         /* 1 to PROBE_ITEMS_MAX */
     size_t clusters;  /* different ones */
-    struct pool pool; /* holds all of the above */
+    struct pool pool; /* holds all texts of the above */
 };
 
-/* Reads a suite. Messages begin "FILE:LINE: item 'ID': ", FILE being `path` or `name` as given. RC_FORMAT: what
- * the format does not allow; RC_LIMIT: over a limit above; RC_UNSUPPORTED: a newer format version. */
+/* Reads a suite. Messages begin "FILE:LINE: item 'ID': ", FILE being `path` or `name` as given. RC_FORMAT:
+ * what the format does not allow; RC_LIMIT: over a limit above; RC_UNSUPPORTED: a newer format version. */
 MUST_USE int probe_set_load(const char *path, struct probe_set *out, struct status *st);
 /* The same from memory; `name` also names a suite without a header (up to the first dot, in lowercase). */
 MUST_USE int probe_set_parse(const char *data, size_t size, const char *name, struct probe_set *out,
@@ -49,8 +49,8 @@ struct probe_errors {
 };
 MUST_USE int probe_set_check(const char *path, struct probe_errors *out, struct status *st);
 
-/* Item i as a line of evidence/probes/<suite>.jsonl, without its LF. salt_key: 32 bytes, or NULL for a salt of
- * zeros. */
+/* Item i as a line of evidence/probes/<suite>.jsonl, without its LF. salt_key: 32 bytes, or NULL for a salt
+ * of zeros. */
 MUST_USE int probe_line_write(const struct probe_set *set, size_t i, const uint8_t *salt_key, struct str *out,
                               struct status *st);
 /* Merkle root of these lines. */
@@ -68,5 +68,11 @@ struct probe_line {
 };
 MUST_USE int probe_line_parse(const char *line, size_t n, enum probe_kind kind, struct pool *pool,
                               struct probe_line *out, struct status *st);
+
+/* {"withheld":"<64 hex>"}, exactly these bytes: true, and the leaf's hash. */
+bool withheld_parse(const char *line, size_t n, struct hash *leaf);
+void withheld_write(const struct hash *leaf, struct str *out);
+/* The salt of a record: 32 lowercase hex digits under `salt`, else RC_FORMAT. */
+MUST_USE int salt_read(const struct json *row, char out[33], struct status *st);
 
 #endif
