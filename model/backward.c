@@ -1,7 +1,7 @@
 /* The gradient of the adapter: head, then blocks from the top down to the lowest that has an adapter.
  *
- * Normed rows and the MLP's inner rows are computed again from what was kept: one cheap pass for a quarter of the
- * memory.
+ * Normed rows and the MLP's inner rows are computed again from what was kept: one cheap pass for a
+ * quarter of the memory.
  */
 #include "model/graph_own.h"
 

@@ -1,8 +1,9 @@
 /* The decoder, forward and backward, over a flat batch of rows.
  *
- * A row is one token of one sequence. Sequences lie one behind the other without padding; a span says which rows
- * a row attends, so that a common prefix stands in the batch once. The bits of a row's result depend on the
- * tokens it attends, the weights and the kernels alone, never on where it lies or on what lies beside it.
+ * A row is one token of one sequence. Sequences lie one behind the other without padding; a span says
+ * which rows a row attends, so that a common prefix stands in the batch once. The bits of a row's result
+ * depend on the tokens it attends, the weights and the kernels alone, never on where it lies or on what
+ * lies beside it.
  *
  * Memory is taken at graph_open for the largest batch and reused: no later call takes any.
  */
@@ -35,8 +36,8 @@ MUST_USE int graph_open(struct model *m, const struct graph_options *options, st
                         struct status *st);
 void graph_close(struct graph *g);
 
-/* Rows that a row attends: prefix_first … + prefix_len - 1, then self_first … itself. `end`: one past the last
- * row of its sequence; a batch for training has no prefix. */
+/* Rows that a row attends: prefix_first … + prefix_len - 1, then self_first … itself. `end`: one past the
+ * last row of its sequence; a batch for training has no prefix. */
 struct graph_span {
     uint32_t prefix_first, prefix_len, self_first, end;
 };
@@ -64,14 +65,15 @@ struct graph_pick {
     int32_t top; /* arg-max, the lowest id on ties */
 };
 
-/* [picks] results. RC_LIMIT: over the sizes of graph_open. Values that are not finite are given as they are. */
+/* [picks] results. RC_LIMIT: over the sizes of graph_open. Values that are not finite are given as they
+ * are. */
 MUST_USE int graph_forward(struct graph *g, const struct graph_batch *batch, struct graph_pick *out,
                            struct status *st);
 /* Logits of picks first … first + n - 1 of the last forward: [n][vocab]. */
 MUST_USE int graph_logits(struct graph *g, uint32_t first, uint32_t n, float *out, struct status *st);
 
-/* After graph_forward of the same batch on a graph with `train`: adds to `gradient`, a buffer in the layout of
- * batch->lora, the gradient of the sum over picks of weights[pick] * -logp. */
+/* After graph_forward of the same batch on a graph with `train`: adds to `gradient`, a buffer in the
+ * layout of batch->lora, the gradient of the sum over picks of weights[pick] * -logp. */
 MUST_USE int graph_backward(struct graph *g, const struct graph_batch *batch, const float *weights,
                             const struct gpu_buffer *gradient, struct status *st);
 

@@ -1,7 +1,8 @@
 /* The scorer of base/lm.h over a model on a device.
  *
- * Asks become tokens by model/encode.h. What the sequences of one item have in common at their start goes through
- * the model once; items share batches up to a budget of rows. An answer depends on its ask alone, in every bit.
+ * Asks become tokens by model/encode.h. What the sequences of one item have in common at their start goes
+ * through the model once; items share batches up to a budget of rows. An answer depends on its ask alone,
+ * in every bit.
  */
 #ifndef LETHE_MODEL_LM_H
 #define LETHE_MODEL_LM_H
@@ -26,7 +27,8 @@ struct lm_options {
 
 /* Bytes on the device beside the weights. */
 uint64_t model_lm_plan(const struct model_hyper *h, const struct lm_options *options, uint32_t rank);
-/* The model and the adapter (NULL: the base) must outlive the scorer. RC_UNSUPPORTED: neither BOS nor EOS, or
+/* The model and the adapter (NULL: the base) must outlive the scorer, and *out must stay where it is: its
+ * `tokens` are counted. RC_UNSUPPORTED: neither BOS nor EOS, or
  * `template` and the model has none that can be read. RC_NOMEM. */
 MUST_USE int model_lm(struct model *m, const struct lora *adapter, const struct lm_options *options,
                       struct lm *out, struct status *st);
@@ -35,5 +37,8 @@ void model_lm_close(struct lm *lm);
 void model_lm_progress(struct lm *lm, struct event_sink *sink, const char *what);
 /* The max_len that runs. */
 uint32_t model_lm_max_len(const struct lm *lm);
+
+/* Bytes without a token in all asks that were checked: they are left out, as the reference does. */
+uint64_t model_lm_dropped(const struct lm *lm);
 
 #endif

@@ -1,5 +1,5 @@
-/* A language model on a device: the file's weights dequantised, packed and uploaded once, its tokenizer and its
- * chat template. Weights never change; adapters (model/lora.h) lie beside them.
+/* A language model on a device: the file's weights dequantised, packed and uploaded once, its tokenizer
+ * and its chat template. Weights never change; adapters (model/lora.h) lie beside them.
  */
 #ifndef LETHE_MODEL_MODEL_H
 #define LETHE_MODEL_MODEL_H

@@ -1,7 +1,8 @@
 /* Training targets that contradict what the base is sure of (docs/formats 3.4, methods 6.4).
  *
  * conflicts_find is one pass of the base over the training data, before training. conflicts_finish takes the
- * tuned columns afterwards, on the examples that have conflicts; both full distributions come to the host there.
+ * tuned columns afterwards, on the examples that have conflicts; both full distributions come to the host
+ * there.
  */
 #ifndef LETHE_TRAIN_CONFLICTS_H
 #define LETHE_TRAIN_CONFLICTS_H

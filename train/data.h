@@ -66,8 +66,8 @@ struct data {
     size_t store_n, store_cap;
 };
 
-/* Loads all or nothing. Errors begin with FILE:LINE: RC_FORMAT (form, keys, roles, an id used twice, no supervised
- * token, an empty file), RC_LIMIT (a sequence or file too long). */
+/* Loads all or nothing. Errors begin with FILE:LINE: RC_FORMAT (form, keys, roles, an id used twice, no
+ * supervised token, an empty file), RC_LIMIT (a sequence or file too long). */
 MUST_USE int data_load(const char *const *paths, size_t n, const struct data_options *options,
                        struct data *out, struct status *st);
 /* One file's bytes, for tests and fuzzing; `name` stands in messages. */
@@ -75,8 +75,8 @@ MUST_USE int data_parse(const char *name, const char *bytes, size_t size, const 
                         struct data *out, struct status *st);
 void data_release(struct data *d);
 
-/* Every text of a line in order, for the contamination check: prompt and completion, contents of all turns, the
- * text. Calls `take` once a line. */
+/* Every text of a line in order, for the contamination check: prompt and completion, contents of all
+ * turns, the text. Calls `take` once a line. */
 MUST_USE int data_texts(const char *path,
                         int (*take)(void *self, const char *const *texts, size_t n, struct status *st),
                         void *self, struct status *st);

@@ -1,7 +1,7 @@
 /* A recipe: a method with its values, read from JSON and written back with every value that will run.
  *
- * Keys: docs/formats 4. Reals are decimal strings. A key that is unknown, or that the method does not read, is
- * an error. */
+ * Keys: docs/formats 4. Reals are decimal strings. A key that is unknown, or that the method does not
+ * read, is an error. */
 #ifndef LETHE_TRAIN_RECIPE_H
 #define LETHE_TRAIN_RECIPE_H
 
@@ -71,11 +71,11 @@ struct recipe {
 MUST_USE int recipe_init(const char *method, struct recipe *out, struct status *st);
 /* `seed` must be stated. RC_FORMAT with the key; RC_ARG: a value that makes no sense. */
 MUST_USE int recipe_parse(const struct json *object, struct recipe *out, struct status *st);
-/* Every key that applies with the value that will run. NULL: no memory. The warm-up is written as it was given;
- * once the updates are known (recipe_settle), as the steps that run. */
+/* Every key that applies with the value that will run. NULL: no memory. The warm-up is written as it was
+ * given; once the updates are known (recipe_settle), as the steps that run. */
 struct json *recipe_write(const struct recipe *r);
-/* Decimal text into a value of a recipe: "1e-4" of a command line too. RC_ARG: not a number, or one that needs more
- * than 12 digits behind the point. */
+/* Decimal text into a value of a recipe: "1e-4" of a command line too. RC_ARG: not a number, or one that
+ * needs more than 12 digits behind the point. */
 MUST_USE int decimal_parse(const char *text, struct decimal *out, struct status *st);
 
 /* Updates of one epoch and of the whole run over `examples` sequences. */

@@ -1,7 +1,7 @@
 /* A training run: data order, micro-batches, optimiser, checkpoints.
  *
- * Everything a step does is a function of recipe, data, model and step number, so a run that was stopped, or killed
- * at any moment, goes on from its last checkpoint to the bits of a run that was not.
+ * Everything a step does is a function of recipe, data, model and step number, so a run that was stopped,
+ * or killed at any moment, goes on from its last checkpoint to the bits of a run that was not.
  */
 #ifndef LETHE_TRAIN_TRAIN_H
 #define LETHE_TRAIN_TRAIN_H
@@ -55,8 +55,8 @@ struct train_result {
     bool diverged;
 };
 /* To the end, then writes the adapter and removes the state. RC_INTERRUPTED: `stop` was raised, the state is
- * saved. RC_VERIFY is never returned; a loss or gradient that is not finite, or a run that diverged (above three
- * times its first loss for 20 updates), is RC_ARG: the last good checkpoint stays. */
+ * saved. RC_VERIFY is never returned; a loss or gradient that is not finite, or a run that diverged
+ * (above three times its first loss for 20 updates), is RC_ARG: the last good checkpoint stays. */
 MUST_USE int train_run(struct train *t, struct train_result *out, struct status *st);
 
 /* One update, for tests: loss and norm of the next step. */
