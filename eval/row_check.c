@@ -98,20 +98,42 @@ int item_row_check_item(const struct item_row *row, const struct probe_item *ite
     return 0;
 }
 
+static bool same_sizes(const uint64_t *a, const uint64_t *b, size_t n)
+{
+    return !a || !b ? a == b : memcmp(a, b, n * sizeof(*a)) == 0;
+}
+
+/* The first key that depends on the item alone and differs; NULL: none. */
+static const char *difference(const struct item_row *a, const struct item_row *b)
+{
+    if (a->i != b->i)
+        return "i";
+    if (strcmp(a->id, b->id) != 0)
+        return "id";
+    if (a->kind != b->kind)
+        return "kind";
+    if (strcmp(a->cluster, b->cluster) != 0)
+        return "cluster";
+    if (!same_texts(a->tags, a->n_tags, b->tags, b->n_tags))
+        return "tags";
+    if (a->n != b->n)
+        return "number of choices or answers";
+    if (a->n_gold != b->n_gold || (a->n_gold && memcmp(a->gold, b->gold, a->n_gold * sizeof(*a->gold)) != 0))
+        return "gold";
+    if (!same_sizes(a->chars, b->chars, a->n))
+        return "chars";
+    if (!same_sizes(a->bytes, b->bytes, a->n))
+        return "bytes";
+    return a->words == b->words ? NULL : "words";
+}
+
 int item_rows_agree(const struct item_rows *a, const struct item_rows *b, struct status *st)
 {
     if (a->n != b->n)
         return status_fail(st, RC_VERIFY, "%zu rows on one side, %zu on the other", a->n, b->n);
     for (size_t k = 0; k < a->n; k++) {
         const struct item_row *x = &a->rows[k], *y = &b->rows[k];
-        if (x->withheld || y->withheld)
-            continue;
-        const char *key = x->i != y->i                                         ? "i"
-                          : strcmp(x->id, y->id) != 0                          ? "id"
-                          : x->kind != y->kind                                 ? "kind"
-                          : strcmp(x->cluster, y->cluster) != 0                ? "cluster"
-                          : same_texts(x->tags, x->n_tags, y->tags, y->n_tags) ? NULL
-                                                                               : "tags";
+        const char *key = x->withheld || y->withheld ? NULL : difference(x, y);
         if (key)
             return status_fail(st, RC_VERIFY, "row %zu: the sides differ in %s", k, key);
     }
