@@ -1,0 +1,392 @@
+#include "base/utf8.h"
+
+#include "base/alloc.h"
+
+#include <utf8proc.h>
+
+#include <string.h>
+
+struct range {
+    int32_t first, last;
+};
+
+static bool in_ranges(int32_t cp, const struct range *ranges, size_t n)
+{
+    for (size_t i = 0; i < n && cp >= ranges[i].first; i++)
+        if (cp <= ranges[i].last)
+            return true;
+    return false;
+}
+
+/* ---- UTF-8 ---- */
+
+/* Bounds of the second byte are what exclude overlong forms, surrogates and what lies above U+10FFFF, so that an
+ * invalid part ends where Unicode's "maximal subpart" does (Unicode 15, 3.9, table 3-7). */
+size_t utf8_next(const char *s, size_t n, int32_t *cp)
+{
+    const unsigned char *p = (const unsigned char *)s;
+    unsigned char lead = p[0], low = 0x80, high = 0xBF;
+    size_t size;
+    *cp = -1;
+    if (lead < 0x80) {
+        *cp = lead;
+        return 1;
+    }
+    if (lead < 0xC2 || lead > 0xF4)
+        return 1;
+    size = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+    if (lead == 0xE0)
+        low = 0xA0;
+    else if (lead == 0xED)
+        high = 0x9F;
+    else if (lead == 0xF0)
+        low = 0x90;
+    else if (lead == 0xF4)
+        high = 0x8F;
+    int32_t value = lead & (0x7F >> size);
+    for (size_t i = 1; i < size; i++) {
+        if (i >= n || p[i] < low || p[i] > high)
+            return i;
+        value = value << 6 | (p[i] & 0x3F);
+        low = 0x80;
+        high = 0xBF;
+    }
+    *cp = value;
+    return size;
+}
+
+bool utf8_valid(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        int32_t cp;
+        i += utf8_next(s + i, n - i, &cp);
+        if (cp < 0)
+            return false;
+    }
+    return true;
+}
+
+size_t utf8_points(const char *s, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; count++) {
+        int32_t cp;
+        i += utf8_next(s + i, n - i, &cp);
+    }
+    return count;
+}
+
+void utf8_put(struct str *out, int32_t cp)
+{
+    utf8proc_uint8_t bytes[4];
+    utf8proc_ssize_t n = utf8proc_encode_char(cp, bytes);
+    str_add(out, bytes, (size_t)n);
+}
+
+size_t utf8_repair(const char *s, size_t n, struct str *out)
+{
+    size_t broken = 0, from = 0;
+    for (size_t i = 0; i < n;) {
+        int32_t cp;
+        size_t size = utf8_next(s + i, n - i, &cp);
+        if (cp < 0) {
+            str_add(out, s + from, i - from);
+            utf8_put(out, 0xFFFD);
+            from = i + size;
+            broken++;
+        }
+        i += size;
+    }
+    str_add(out, s + from, n - from);
+    return broken;
+}
+
+/* ---- white space and words ---- */
+
+bool utf8_is_space(int32_t cp)
+{
+    static const struct range spaces[] = {
+        { 0x09, 0x0D },     { 0x1C, 0x20 },     { 0x85, 0x85 },     { 0xA0, 0xA0 },     { 0x1680, 0x1680 },
+        { 0x2000, 0x200A }, { 0x2028, 0x2029 }, { 0x202F, 0x202F }, { 0x205F, 0x205F }, { 0x3000, 0x3000 },
+    };
+    return in_ranges(cp, spaces, sizeof spaces / sizeof *spaces);
+}
+
+size_t utf8_trailing_space(const char *s, size_t n)
+{
+    size_t end = 0; /* behind the last point that is no space */
+    for (size_t i = 0; i < n;) {
+        int32_t cp;
+        i += utf8_next(s + i, n - i, &cp);
+        if (!utf8_is_space(cp))
+            end = i;
+    }
+    return n - end;
+}
+
+size_t utf8_words(const char *s, size_t n)
+{
+    size_t words = 1;
+    bool in_space = false;
+    for (size_t i = 0; i < n;) {
+        int32_t cp;
+        i += utf8_next(s + i, n - i, &cp);
+        bool space = utf8_is_space(cp);
+        words += space && !in_space;
+        in_space = space;
+    }
+    return words;
+}
+
+bool utf8_is_punctuation(int32_t cp)
+{
+    utf8proc_category_t category = utf8proc_category(cp);
+    return category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO;
+}
+
+/* ---- normal forms ---- */
+
+enum form { FORM_NFKC, FORM_CASEFOLD };
+
+/* One step of utf8_fold over valid UTF-8. NFKC composes; full case folding alone must not decompose, hence no
+ * utf8proc_map with UTF8PROC_CASEFOLD and a normal form at once: folding stands between two NFKC. */
+static int map_form(const char *s, size_t n, enum form form, struct str *out, struct status *st)
+{
+    int rc = 0;
+    int32_t *points = NULL;
+    utf8proc_option_t options = UTF8PROC_CASEFOLD;
+    if (form == FORM_NFKC)
+        options = UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT;
+    const utf8proc_uint8_t *bytes = (const utf8proc_uint8_t *)s;
+    utf8proc_ssize_t count = utf8proc_decompose(bytes, (utf8proc_ssize_t)n, NULL, 0, options);
+    if (count < 0)
+        FAIL(st, RC_FORMAT, "text that cannot be normalised: %s", utf8proc_errmsg(count));
+    points = mem_calloc((size_t)count + 1, sizeof *points); /* one more for utf8proc's own zero */
+    if (!points)
+        FAIL(st, RC_NOMEM, "no memory to normalise %zu bytes", n);
+    count = utf8proc_decompose(bytes, (utf8proc_ssize_t)n, points, count, options);
+    if (count > 0 && form == FORM_NFKC)
+        count = utf8proc_normalize_utf32(points, count, options);
+    if (count < 0)
+        FAIL(st, RC_FORMAT, "text that cannot be normalised: %s", utf8proc_errmsg(count));
+    for (utf8proc_ssize_t i = 0; i < count; i++)
+        utf8_put(out, points[i]);
+    TRY(str_check(out, st));
+out:
+    mem_free(points);
+    return rc;
+}
+
+int utf8_fold(const char *s, size_t n, struct str *out, struct status *st)
+{
+    int rc = 0;
+    struct str one = { 0 }, two = { 0 }, three = { 0 };
+    if (!utf8_valid(s, n))
+        FAIL(st, RC_FORMAT, "text that is not UTF-8");
+    TRY(map_form(s, n, FORM_NFKC, &one, st));
+    TRY(map_form(str_text(&one), one.size, FORM_CASEFOLD, &two, st));
+    TRY(map_form(str_text(&two), two.size, FORM_NFKC, &three, st));
+    str_add(out, three.data, three.size);
+    TRY(str_check(out, st));
+out:
+    str_release(&one);
+    str_release(&two);
+    str_release(&three);
+    return rc;
+}
+
+static bool is_stripped(char c)
+{
+    return c != 0 && strchr(" .,;:!?\"'()[]{}*_`", c) != NULL;
+}
+
+int utf8_normalise_text(const char *s, size_t n, struct str *out, struct status *st)
+{
+    int rc = 0;
+    struct str folded = { 0 }, spaced = { 0 };
+    bool in_space = false;
+    TRY(utf8_fold(s, n, &folded, st));
+    for (size_t i = 0; i < folded.size;) {
+        int32_t cp;
+        size_t size = utf8_next(folded.data + i, folded.size - i, &cp);
+        bool space = utf8_is_space(cp);
+        if (!space)
+            str_add(&spaced, folded.data + i, size);
+        else if (!in_space)
+            str_putc(&spaced, ' ');
+        in_space = space;
+        i += size;
+    }
+    TRY(str_check(&spaced, st));
+    const char *from = str_text(&spaced), *to = from + spaced.size;
+    while (from < to && is_stripped(*from))
+        from++;
+    while (from < to && is_stripped(to[-1]))
+        to--;
+    str_add(out, from, (size_t)(to - from));
+    TRY(str_check(out, st));
+out:
+    str_release(&folded);
+    str_release(&spaced);
+    return rc;
+}
+
+const char *utf8_unicode_version(void)
+{
+    return utf8proc_unicode_version();
+}
+
+int utf8_width(const char *s, size_t n)
+{
+    int width = 0;
+    for (size_t i = 0; i < n;) {
+        int32_t cp;
+        i += utf8_next(s + i, n - i, &cp);
+        width += cp < 0 ? 1 : utf8proc_charwidth(cp);
+    }
+    return width;
+}
+
+/* ---- text from outside (docs/formats 9.1) ---- */
+
+enum { CUT_NONE = 0 };
+
+/* Shown by number: C1, bidi, invisible, private use, unassigned (surrogates never come here). */
+static bool is_shown_by_number(int32_t cp)
+{
+    static const struct range hidden[] = {
+        { 0x80, 0x9F },     { 0xAD, 0xAD },     { 0x34F, 0x34F },   { 0x61C, 0x61C },   { 0x115F, 0x1160 },
+        { 0x180E, 0x180E }, { 0x200B, 0x200F }, { 0x2028, 0x202E }, { 0x2060, 0x206F }, { 0x3164, 0x3164 },
+        { 0xFE00, 0xFE0F }, { 0xFEFF, 0xFEFF }, { 0xFFA0, 0xFFA0 }, { 0xFFF9, 0xFFFB }, { 0xE0000, 0xE01EF },
+    };
+    if (cp < 0x80)
+        return false;
+    utf8proc_category_t category = utf8proc_category(cp);
+    return category == UTF8PROC_CATEGORY_CO || category == UTF8PROC_CATEGORY_CN ||
+           in_ranges(cp, hidden, sizeof hidden / sizeof *hidden);
+}
+
+/* One character of foreign text for the terminal or Markdown; `shown` says that it is not itself. */
+static void point_escape(int32_t cp, struct str *out, bool *shown)
+{
+    *shown = true;
+    if (cp < 0) {
+        *shown = false;
+        utf8_put(out, 0xFFFD);
+    } else if (cp < 0x20) {
+        utf8_put(out, 0x2400 + cp);
+    } else if (cp == 0x7F) {
+        utf8_put(out, 0x2421);
+    } else if (is_shown_by_number(cp)) {
+        utf8_put(out, 0x27E8);
+        str_printf(out, "U+%04X", (unsigned)cp);
+        utf8_put(out, 0x27E9);
+    } else {
+        *shown = false;
+        utf8_put(out, cp);
+    }
+}
+
+static void each_point(const char *s, size_t n, size_t limit, void (*put)(int32_t cp, struct str *out),
+                       struct str *out)
+{
+    size_t points = 0, total = 0;
+    for (size_t i = 0; i < n; total++) {
+        int32_t cp;
+        i += utf8_next(s + i, n - i, &cp);
+        if (limit == CUT_NONE || total < limit) {
+            put(cp, out);
+            points++;
+        }
+    }
+    if (total > points)
+        str_printf(out, "\xE2\x80\xA6 (+%zu)", total - points);
+}
+
+static void point_terminal(int32_t cp, struct str *out)
+{
+    bool shown;
+    point_escape(cp, out, &shown);
+}
+
+void escape_terminal(const char *s, size_t n, size_t limit, struct str *out)
+{
+    each_point(s, n, limit, point_terminal, out);
+}
+
+static void point_markdown(int32_t cp, struct str *out)
+{
+    if (cp == '|')
+        str_puts(out, "\\|");
+    else
+        point_terminal(cp == '\n' ? ' ' : cp, out);
+}
+
+void escape_markdown(const char *s, size_t n, size_t limit, struct str *out)
+{
+    struct str inside = { 0 };
+    each_point(s, n, limit, point_markdown, &inside);
+    size_t longest = 0, run = 0;
+    for (size_t i = 0; i < inside.size; i++) {
+        run = inside.data[i] == '`' ? run + 1 : 0;
+        longest = run > longest ? run : longest;
+    }
+    for (size_t i = 0; i <= longest; i++)
+        str_putc(out, '`');
+    /* a backtick at an end would join the fence; the renderer takes one space off each end again */
+    bool pad = inside.size > 0 && (inside.data[0] == '`' || inside.data[inside.size - 1] == '`');
+    if (pad)
+        str_putc(out, ' ');
+    str_add(out, str_text(&inside), inside.size);
+    if (pad)
+        str_putc(out, ' ');
+    for (size_t i = 0; i <= longest; i++)
+        str_putc(out, '`');
+    out->failed = out->failed || inside.failed;
+    str_release(&inside);
+}
+
+static void point_attribute(int32_t cp, struct str *out)
+{
+    bool shown;
+    if (cp == '&')
+        str_puts(out, "&amp;");
+    else if (cp == '<')
+        str_puts(out, "&lt;");
+    else if (cp == '>')
+        str_puts(out, "&gt;");
+    else if (cp == '"')
+        str_puts(out, "&quot;");
+    else if (cp == '\'')
+        str_puts(out, "&#39;");
+    else
+        point_escape(cp, out, &shown);
+}
+
+static void point_html(int32_t cp, struct str *out)
+{
+    struct str one = { 0 };
+    bool shown;
+    point_escape(cp, &one, &shown);
+    if (shown) {
+        str_puts(out, "<span class=\"c\">");
+        str_add(out, str_text(&one), one.size);
+        str_puts(out, "</span>");
+    } else {
+        point_attribute(cp, out);
+    }
+    out->failed = out->failed || one.failed;
+    str_release(&one);
+}
+
+void escape_html(const char *s, size_t n, size_t limit, struct str *out)
+{
+    str_puts(out, "<bdi>");
+    each_point(s, n, limit, point_html, out);
+    str_puts(out, "</bdi>");
+}
+
+void escape_html_attribute(const char *s, size_t n, struct str *out)
+{
+    each_point(s, n, CUT_NONE, point_attribute, out);
+}
