@@ -135,6 +135,11 @@ int verdict_compute(const struct verdict_input *in, struct json **out, enum eval
 {
     int rc = 0;
     struct json *verdict = json_object(), *reasons = reasons_of(in);
+    rc = json_check(reasons, st);
+    if (rc != 0) {
+        json_free(reasons);
+        goto out;
+    }
     const enum eval_outcome is = json_size(reasons) ? OUTCOME_INVALID : outcome_of(in->metrics);
     json_put_int(verdict, "lethe_verdict", 1);
     json_put_text(verdict, "plan", hash_hex(&in->plan_hash).s);
