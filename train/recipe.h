@@ -96,7 +96,8 @@ MUST_USE int recipe_advise(const struct recipe *r, const struct model_hyper *h,
 
 /* Rate of update s = 0 … steps - 1 (methods 3.4). */
 double schedule_rate(const struct recipe *r, const struct recipe_shape *shape, uint32_t s);
-/* floor(f n), f the exact decimal (methods 4.1). */
-uint64_t share(const char *decimal, uint64_t n);
+/* f n rounded down and up, f the exact decimal, not negative (methods 4.1). */
+uint64_t share_of(const char *decimal, uint64_t n);
+uint64_t share_up(const char *decimal, uint64_t n);
 
 #endif
