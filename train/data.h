@@ -21,7 +21,7 @@ struct data_options {
 
 /* A line of a file: a row of run/supervision.jsonl. */
 struct data_line {
-    const char *id;
+    char *id;
     uint32_t file;   /* which of the files */
     uint32_t number; /* in it, from 1 */
     uint32_t tokens, supervised, first;
@@ -42,7 +42,7 @@ struct data_sequence {
 };
 
 struct data_file {
-    const char *path;
+    char *path;
     enum line_form form;
     uint64_t size;
     struct hash sha256;
@@ -62,8 +62,9 @@ struct data {
     size_t sequences_n;
     uint32_t longest; /* tokens of a sequence */
     uint64_t tokens, supervised;
-    struct str *store; /* private: what the pointers above point into */
-    size_t store_n, store_cap;
+    size_t lines_cap, sequences_cap;
+    struct encoded_line *encoded; /* private [lines_n]: what ids and mask point into */
+    size_t encoded_cap;
 };
 
 /* Loads all or nothing. Errors begin with FILE:LINE: RC_FORMAT (form, keys, roles, an id used twice, no
