@@ -8,17 +8,14 @@
 
 #include "base/hash.h"
 #include "base/json.h"
+#include "eval/metrics.h"
+#include "probes/set.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct probe_set;
-
 enum { PLAN_SUITES_MAX = 256, PLAN_GROUPS_MAX = 64, PLAN_MEASURES_MAX = 64, PLAN_DATA_MAX = 4096 };
-
-enum plan_use { USE_REPORT, USE_GATE, USE_TASK, USE_CRITICAL };
-const char *plan_use_name(enum plan_use use); /* "report", "gate", "task", "critical" */
 
 struct plan_model {
     const char *name;
@@ -41,7 +38,7 @@ struct plan_suite {
     const char *kind, *role, *metric; /* words of docs/formats/probes.md */
     struct hash sha256, root;
     uint64_t size, items, clusters;
-    enum plan_use use;
+    enum eval_use use;
     const char *limit; /* margin of a gate, gain of a task, as written; else NULL */
     double limit_value;
     const char *path; /* audit file only; there all of the above but use and limit may be unset */
@@ -49,7 +46,7 @@ struct plan_suite {
 
 struct plan_group {
     const char *id;
-    enum plan_use use; /* gate or task */
+    enum eval_use use; /* gate or task */
     const char *limit;
     double limit_value;
     size_t n;
@@ -152,16 +149,8 @@ struct plan_facts {
  * smallest number of replicates that the rules allow where the audit file has none. */
 MUST_USE int plan_build(const struct plan *audit, const struct plan_facts *facts, struct str *out,
                         struct status *st);
-/* Smallest R >= 9999 with (R + 1) alpha an integer of at least 10 m. RC_ARG: alpha is not in (0, 0.5). */
-MUST_USE int plan_replicates(const char *alpha, size_t claims, uint64_t *out, struct status *st);
-
 /* Lines of evidence/probes/<suite>.jsonl for a set, with salt; what the plan's root is made of. */
 MUST_USE int plan_probe_lines(const struct probe_set *set, const uint8_t salt_key[32], struct str *out,
                               struct status *st);
-
-/* Differences between what was planned and what ran: objects key by key, all else as one value; an array of
- * {path, planned, ran} ordered by path. Owned by the caller. */
-MUST_USE int deviations_walk(const struct json *planned, const struct json *ran, struct json **out,
-                             struct status *st);
 
 #endif
