@@ -41,8 +41,8 @@ struct cluster {
     int64_t d, w;
 };
 
-/* What replicates are drawn from. Index n - 1 is the pseudo-cluster where there is one. Its d is 0: what it adds
- * is counted apart, since the sign is one in the upper and the other in the lower statistic. */
+/* What replicates are drawn from. Index n - 1 is the pseudo-cluster where there is one. Its d is 0: what it
+ * adds is counted apart, since its sign is one in the upper and the other in the lower statistic. */
 struct urn {
     struct cluster *clusters;
     uint32_t n;
