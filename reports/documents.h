@@ -125,8 +125,8 @@ struct doc_events {
     size_t n, cap;
     struct doc_event *events; /* [n] */
 };
-/* Strict records: keys of each event as docs/formats 5.5 gives them. RC_VERIFY: seq has a gap, or the first is
- * not `start` or the last not `end`. */
+/* Strict records: keys of each event as docs/formats 5.5 gives them. RC_VERIFY: seq has a gap, or the first
+ * is not `start` or the last not `end`. */
 MUST_USE int doc_events_parse(const char *data, size_t size, struct doc_events *out, struct status *st);
 void doc_events_release(struct doc_events *e);
 

@@ -1,4 +1,5 @@
-/* Private to reports/: members of JSON objects read by the types that documents use. Messages begin with "key". */
+/* Private to reports/: members of JSON objects read by the types that documents use. Messages begin with
+ * "key". */
 #ifndef LETHE_REPORTS_FIELDS_H
 #define LETHE_REPORTS_FIELDS_H
 

@@ -1,5 +1,5 @@
-/* A run folder becomes an archive, and what may be added to an archive or taken out of it later. Every function
- * writes a whole new file at `out_path`, or none; it may be the path that was read.
+/* A run folder becomes an archive, and what may be added to an archive or taken out of it later. Every
+ * function writes a whole new file at `out_path`, or none; it may be the path that was read.
  */
 #ifndef LETHE_REPORTS_PACK_H
 #define LETHE_REPORTS_PACK_H

@@ -1,5 +1,5 @@
-/* What was decided before training: the audit file that a person writes, and plan.json that is made of it, hashed
- * and signed (docs/formats/plan.md).
+/* What was decided before training: the audit file that a person writes, and plan.json that is made of it,
+ * hashed and signed (docs/formats/plan.md).
  *
  * Everything of a struct plan lives as long as its tree `root`, which it owns.
  */
@@ -121,8 +121,8 @@ size_t plan_claims(const struct plan *p);
 
 /* An audit file as a person writes it: `lethe_audit` 1 in place of `lethe_plan`, `path` in place of digests,
  * sizes, counts and roots, defaults for statistics (but not the seed), zero, ledger, scoring and strict.
- * `tuned: {"path"}` gives a model tuned elsewhere; `method` may then be left out. RC_FORMAT: "/suites/2/margn:
- * unknown key"; the caller puts the file's name in front. Paths are as written. */
+ * `tuned: {"path"}` gives a model tuned elsewhere; `method` may then be left out. RC_FORMAT:
+ * "/suites/2/margn: unknown key"; the caller puts the file's name in front. Paths are as written. */
 MUST_USE int audit_file_parse(const char *data, size_t size, struct plan *out, struct status *st);
 
 /* What only the caller can know when an audit file becomes a plan. */

@@ -6,7 +6,8 @@
  *   RUN/{config,environment,data,models}.json events.jsonl supervision.jsonl       `run/` of the archive
  *   RUN/{probes,items,outputs}/<suite>....jsonl tokens.jsonl conflicts.jsonl       `evidence/` of the archive
  *
- * Rows are stored with their salt, so packing copies bytes. A file is named by its member name in the archive.
+ * Rows are stored with their salt, so packing copies bytes. A file is named by its member name in the
+ * archive.
  */
 #ifndef LETHE_REPORTS_RUN_H
 #define LETHE_REPORTS_RUN_H
@@ -45,8 +46,8 @@ MUST_USE int run_paths_write(const char *run, const struct run_paths *p, struct 
 MUST_USE int run_paths_load(const char *run, struct run_paths *out, struct status *st);
 void run_paths_release(struct run_paths *p);
 
-/* Appends `row` (a record without salt: "{…}", no LF) with its salt and LF. path and index as docs/formats 0.5:
- * the member's name, for outputs without the side. */
+/* Appends `row` (a record without salt: "{…}", no LF) with its salt and LF. path and index as
+ * docs/formats 0.5: the member's name, for outputs without the side. */
 MUST_USE int run_row_salt(const uint8_t key[32], const char *path, uint64_t index, const char *row, size_t n,
                           struct str *out, struct status *st);
 

@@ -1,5 +1,5 @@
-/* Whether an archive is what it says (docs/formats/verify.md): digests, signatures, bindings, and every number
- * recomputed from its rows.
+/* Whether an archive is what it says (docs/formats/verify.md): digests, signatures, bindings, and every
+ * number recomputed from its rows.
  */
 #ifndef LETHE_REPORTS_VERIFY_H
 #define LETHE_REPORTS_VERIFY_H
