@@ -1,5 +1,5 @@
-/* Texts of items become patterns: the whole text, and its 13-grams. Patterns of one length are found by the hash of
- * a window, compared word by word on a hit; and a window is looked at only where the first five words of some
+/* Texts of items become patterns: the whole text, and its 13-grams. Patterns of one length are found by the hash
+ * of a window, compared word by word on a hit; and a window is looked at only where the first five words of some
  * pattern stand, which in a line of training data is seldom. */
 #include "eval/contamination.h"
 
@@ -235,8 +235,8 @@ out:
     return rc;
 }
 
-/* A 13-gram in a tenth of a suite or more is an instruction that its items share. In a suite of ten items or less
- * every one would be, so it takes two items. */
+/* A 13-gram in a tenth of a suite or more is an instruction that its items share. In a suite of ten items or
+ * less every one would be, so it takes two items. */
 static bool is_shared(const struct contamination *c, const struct pattern *p)
 {
     return p->gram && p->count >= 2 && (size_t)p->count * SHARED_OF >= c->sets[p->set]->n;
