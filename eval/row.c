@@ -95,14 +95,9 @@ static void put_numbers(const struct item_row *row, struct str *out)
     str_putc(out, ']');
 }
 
-int item_row_write(const struct item_row *row, struct str *out, struct status *st)
+/* Everything of a row up to its salt. */
+static void put_row(const struct item_row *row, struct str *out)
 {
-    if (row->withheld) {
-        withheld_write(&row->leaf, out);
-        return str_check(out, st);
-    }
-    if (strlen(row->salt) != 32)
-        return status_fail(st, RC_ARG, "row %" PRIu64 " has no salt", row->i);
     str_printf(out, "{\"i\":%" PRIu64 ",\"id\":", row->i);
     str_json_string(out, row->id, strlen(row->id));
     str_printf(out, ",\"kind\":\"%s\",\"cluster\":", probe_kind_name(row->kind));
@@ -120,7 +115,28 @@ int item_row_write(const struct item_row *row, struct str *out, struct status *s
     for (unsigned k = 0; k < ROW_FLAGS; k++)
         if (row->flags & (1u << k))
             str_printf(out, "%s\"%s\"", row->flags & ((1u << k) - 1) ? "," : "", row_flag_names[k]);
-    str_printf(out, "],\"salt\":\"%s\"}", row->salt);
+    str_putc(out, ']');
+}
+
+int item_row_write(const struct item_row *row, struct str *out, struct status *st)
+{
+    if (row->withheld) {
+        withheld_write(&row->leaf, out);
+        return str_check(out, st);
+    }
+    if (strlen(row->salt) != 32)
+        return status_fail(st, RC_ARG, "row %" PRIu64 " has no salt", row->i);
+    put_row(row, out);
+    str_printf(out, ",\"salt\":\"%s\"}", row->salt);
+    return str_check(out, st);
+}
+
+int item_rows_write_bare(const struct item_rows *rows, struct str *out, struct status *st)
+{
+    for (size_t i = 0; i < rows->n; i++) {
+        put_row(&rows->rows[i], out);
+        str_puts(out, "}\n");
+    }
     return str_check(out, st);
 }
 

@@ -84,6 +84,8 @@ MUST_USE int item_rows_salt(struct item_rows *rows, const uint8_t key[32], const
                             const char *side, struct status *st);
 /* All rows as the bytes of a member, LF after each. */
 MUST_USE int item_rows_write(const struct item_rows *rows, struct str *out, struct status *st);
+/* The same without salts, for rows that go into no archive. */
+MUST_USE int item_rows_write_bare(const struct item_rows *rows, struct str *out, struct status *st);
 
 /* Value of a row under a metric: 0 or 1. */
 int item_row_value(const struct item_row *row, enum probe_metric metric);

@@ -1,0 +1,81 @@
+#include "cli/session.h"
+
+#include <string.h>
+
+int session_open(const struct common *c, const char *path, uint64_t room, struct event_sink *sink,
+                 struct session *out, struct status *st)
+{
+    int rc = 0;
+    struct model_plan plan;
+    TRY(model_plan(path, &plan, st)); /* a bad file is told before a device is looked for */
+    TRY(cli_gpu_open(c, &out->gpu, st));
+    TRY(model_open(path, out->gpu, &(struct model_options){ .room_bytes = room, .sink = sink }, &out->model,
+                   st));
+out:
+    if (rc)
+        session_close(out);
+    return rc;
+}
+
+int session_adapter(struct session *s, const char *folder, struct status *st)
+{
+    int rc = 0;
+    session_adapter_close(s);
+    TRY(adapter_load(folder, model_get_hyper(s->model), &s->adapter, st));
+    rc = lora_open(s->model, &s->adapter, &s->lora, st);
+    if (rc)
+        adapter_release(&s->adapter);
+    s->has_adapter = rc == 0;
+out:
+    return rc;
+}
+
+void session_adapter_close(struct session *s)
+{
+    if (s->has_adapter) {
+        lora_close(&s->lora);
+        adapter_release(&s->adapter);
+    }
+    s->has_adapter = false;
+}
+
+void session_close(struct session *s)
+{
+    session_adapter_close(s);
+    model_close(s->model);
+    gpu_close(s->gpu);
+    *s = (struct session){ 0 };
+}
+
+static int stopping_check(void *self, const struct lm_ask *asks, size_t n, size_t *bad, struct status *st)
+{
+    struct session_lm *s = self;
+    return s->inner.check(s->inner.self, asks, n, bad, st);
+}
+
+static int stopping_score(void *self, const struct lm_ask *asks, size_t n, struct lm_answer *out, size_t *bad,
+                          struct status *st)
+{
+    struct session_lm *s = self;
+    if (cli_stop)
+        return status_fail(st, RC_INTERRUPTED, "stopped; --resume goes on from here");
+    int rc = s->inner.score(s->inner.self, asks, n, out, bad, st);
+    s->lm.tokens = s->inner.tokens;
+    return rc;
+}
+
+int session_lm_open(struct session *s, bool tuned, const struct lm_options *options, struct session_lm *out,
+                    struct status *st)
+{
+    int rc = model_lm(s->model, tuned ? &s->lora : NULL, options, &out->inner, st);
+    out->open = rc == 0;
+    out->lm = (struct lm){ .self = out, .check = stopping_check, .score = stopping_score };
+    return rc;
+}
+
+void session_lm_close(struct session_lm *lm)
+{
+    if (lm->open)
+        model_lm_close(&lm->inner);
+    *lm = (struct session_lm){ 0 };
+}
