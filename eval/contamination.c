@@ -1,6 +1,6 @@
-/* Texts of items become patterns: the whole text, and its 13-grams. Patterns of one length are found by the hash
- * of a window, compared word by word on a hit; and a window is looked at only where the first five words of some
- * pattern stand, which in a line of training data is seldom. */
+/* Texts of items become patterns: the whole text, and its 13-grams. Patterns of one length are found by the
+ * hash of a window, compared word by word on a hit; and a window is looked at only where the first five
+ * words of some pattern stand, which in a line of training data is seldom. */
 #include "eval/contamination.h"
 
 #include "base/alloc.h"

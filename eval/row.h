@@ -71,8 +71,8 @@ MUST_USE int item_row_check(const struct item_row *row, struct status *st);
  * parts. */
 MUST_USE int item_row_check_item(const struct item_row *row, const struct probe_item *item,
                                  struct status *st);
-/* RC_VERIFY: two sides differ in number of rows, or a row in what the item alone decides: i, id, kind, cluster,
- * tags, gold, chars, bytes, words. Withheld rows match. */
+/* RC_VERIFY: two sides differ in number of rows, or a row in what the item alone decides: i, id, kind,
+ * cluster, tags, gold, chars, bytes, words. Withheld rows match. */
 MUST_USE int item_rows_agree(const struct item_rows *a, const struct item_rows *b, struct status *st);
 
 /* What an item says of its rows whatever the answers are: id, cluster, tags, gold, chars, bytes, words. The
