@@ -87,8 +87,8 @@ enum { ROLE_PATH_MAX = 64 };
 void role_path(enum tensor_role role, uint32_t block, char out[ROLE_PATH_MAX]);
 
 /* Rows of q_proj and k_proj stand in another order in a GGUF file of `llama` than in Hugging Face's
- * checkpoints and PEFT's adapters: row 2i + j of a head in the one is row i + j size/2 in the other. Gives the
- * Hugging Face row of a GGUF row; other roles and ROPE_HALVES: the row itself. */
+ * checkpoints and PEFT's adapters: row 2i + j of a head in the one is row i + j size/2 in the other. Gives
+ * the Hugging Face row of a GGUF row; other roles and ROPE_HALVES: the row itself. */
 uint32_t role_row_hf(const struct model_hyper *h, enum tensor_role role, uint32_t row);
 
 #endif
