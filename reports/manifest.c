@@ -101,11 +101,6 @@ bool withheld_read(const char *line, size_t n, struct hash *leaf)
            hex_read(line + HEAD, 64, leaf->b, sizeof leaf->b, NULL) == 0;
 }
 
-void withheld_write(const struct hash *leaf, struct str *out)
-{
-    str_printf(out, "%s%s%s", withheld_head, hash_hex(leaf).s, withheld_tail);
-}
-
 /* ---- digests ---- */
 
 struct member_hasher {

@@ -53,7 +53,7 @@ MUST_USE int member_digest(struct bytes data, bool tree, struct member_digest *o
 
 /* {"withheld":"<leaf hash>"}: the line that stands for one that was taken out. */
 bool withheld_read(const char *line, size_t n, struct hash *leaf);
-void withheld_write(const struct hash *leaf, struct str *out); /* without LF */
+/* Its writer is withheld_write of probes/set.h. */
 
 /* ---- the manifest ---- */
 enum { MANIFEST_MEMBERS_MAX = 4096 };
