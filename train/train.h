@@ -21,8 +21,10 @@ struct train;
 struct train_options {
     const struct recipe *recipe; /* settled or not; must outlive the run, as data and model must */
     const struct data *data;
-    const char *out_dir;       /* for the adapter: adapter_config.json, adapter_model.safetensors */
-    const char *state_path;    /* checkpoint file; NULL: out_dir/train.state */
+    const char *out_dir; /* for the adapter: adapter_config.json, adapter_model.safetensors */
+    /* Checkpoint file. NULL: out_dir/train.state, removed when the adapter is written. A path of its own
+     * stays, so that a run that was finished resumes to its end at once. */
+    const char *state_path;
     const char *base_name;     /* goes into adapter_config.json */
     struct hash base;          /* digest of the base model, so that a state of another is refused */
     uint32_t checkpoint_every; /* updates; 0: 10. The end of each epoch has one anyway */
@@ -37,7 +39,7 @@ struct train_plan {
     uint64_t trainable, total;
     uint32_t rows_max; /* of a micro-batch over the whole run */
     uint32_t steps, epoch_steps;
-    uint64_t tokens; /* that will go through the model */
+    uint64_t tokens, supervised; /* of all updates */
 };
 MUST_USE int train_plan(const struct model_hyper *h, const struct train_options *options,
                         struct train_plan *out, struct status *st);
@@ -54,7 +56,7 @@ struct train_result {
     uint64_t tokens, supervised;
     bool diverged;
 };
-/* To the end, then writes the adapter and removes the state. RC_INTERRUPTED: `stop` was raised, the state is
+/* To the end, then writes the adapter. RC_INTERRUPTED: `stop` was raised, the state is
  * saved. RC_VERIFY is never returned; a loss or gradient that is not finite, or a run that diverged
  * (above three times its first loss for 20 updates), is RC_ARG: the last good checkpoint stays. */
 MUST_USE int train_run(struct train *t, struct train_result *out, struct status *st);
@@ -66,9 +68,9 @@ struct train_step {
     uint64_t tokens, supervised;
 };
 MUST_USE int train_step(struct train *t, struct train_step *out, struct status *st);
-/* The adapter as it is now; release it. */
+/* The adapter as it is now, into one of the same shape (adapter_init with the recipe). */
 MUST_USE int train_adapter(struct train *t, struct adapter *out, struct status *st);
-/* Gradient of the next step before clipping, in the shape of an adapter; nothing is updated. For tests. */
+/* Gradient of the next step before clipping, into one of the same shape; nothing is updated. For tests. */
 MUST_USE int train_gradient(struct train *t, struct adapter *out, struct train_step *step, struct status *st);
 
 #endif

@@ -1,0 +1,174 @@
+/* One update: micro-batches in data order into one gradient, its norm, AdamW. */
+#include "base/alloc.h"
+#include "base/rng.h"
+#include "gpu/op.h"
+#include "train/train_own.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+bool train_stopped(const struct train *t)
+{
+    return (t->options.stop && *t->options.stop) ||
+           (t->options.stop_after && t->step >= t->options.stop_after);
+}
+
+static int run(struct train *t, enum op op, const struct op_args *args, struct status *st)
+{
+    struct gpu *g = model_get_gpu(t->m);
+    return op_run(g, &(struct op_call){ .op = op, .variant = op_choose(g, op, PASS_fwd), .args = *args }, st);
+}
+
+/* The sequences of an update: a stretch of its epoch's order. */
+static const uint32_t *step_order(struct train *t, uint32_t step, uint32_t *n)
+{
+    const uint32_t all = (uint32_t)t->options.data->sequences_n;
+    const uint32_t epoch = step / t->shape.epoch_steps, at = step % t->shape.epoch_steps * t->recipe.batch;
+    if (!t->order_valid || t->order_epoch != epoch) {
+        rng_order(t->recipe.seed, epoch, 0, all, t->order);
+        t->order_epoch = epoch;
+        t->order_valid = true;
+    }
+    *n = all - at < t->recipe.batch ? all - at : t->recipe.batch;
+    return t->order + at;
+}
+
+/* Forward and backward of one micro-batch. Adds its negative log-probabilities to *loss, in data order. */
+static int micro_step(struct train *t, uint32_t first_token, uint64_t supervised, double *loss,
+                      struct status *st)
+{
+    int rc = 0;
+    struct graph_batch b = micro_batch_view(&t->batch);
+    b.lora = &t->lora;
+    b.dropout = t->recipe.dropout.value;
+    b.seed = t->recipe.seed;
+    b.step = t->step;
+    b.first_token = first_token;
+    TRY(graph_forward(t->graph, &b, t->picks, st));
+    for (uint32_t i = 0; i < b.picks; i++) {
+        *loss -= (double)t->picks[i].logp;
+        t->weights[i] = (float)(1.0 / (double)supervised);
+    }
+    if (!isfinite(*loss))
+        FAIL(st, RC_ARG, "update %" PRIu32 ": the loss is not finite; the last checkpoint stays", t->step);
+    if (b.picks > 0)
+        TRY(graph_backward(t->graph, &b, t->weights, &t->gradient, st));
+out:
+    return rc;
+}
+
+static int gradient_make(struct train *t, struct train_step *out, struct status *st)
+{
+    int rc = 0;
+    struct gpu *g = model_get_gpu(t->m);
+    const struct data *d = t->options.data;
+    uint32_t n = 0, first_token = 0;
+    const uint32_t *order = step_order(t, t->step, &n);
+    double loss = 0;
+    *out = (struct train_step){ .step = t->step };
+    for (uint32_t i = 0; i < n; i++)
+        out->supervised += d->sequences[order[i]].supervised;
+    TRY(gpu_zero(g, &t->gradient, 0, t->lora.n * sizeof(float), st));
+    TRY(gpu_submit(g, st));
+    for (uint32_t done = 0, take; done < n; done += take) {
+        uint32_t tokens = 0;
+        if (train_stopped(t))
+            FAIL(st, RC_INTERRUPTED, "stopped during update %" PRIu32, t->step);
+        take = pack_next(&t->recipe, d, order + done, n - done, &tokens);
+        micro_batch_clear(&t->batch);
+        for (uint32_t i = 0; i < take; i++)
+            micro_batch_add(&t->batch, &d->sequences[order[done + i]]);
+        TRY(micro_step(t, first_token, out->supervised, &loss, st));
+        first_token += tokens;
+        out->tokens += tokens;
+    }
+    out->loss = loss / (double)out->supervised;
+out:
+    return rc;
+}
+
+/* sqrt of the sum of squares: a float a tensor, in double across tensors, in model order. */
+static int norm_read(struct train *t, double *out, struct status *st)
+{
+    int rc = 0;
+    struct gpu *g = model_get_gpu(t->m);
+    const size_t n = t->adapter.n * 2;
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct adapter_part *p = &t->adapter.parts[i / 2];
+        const struct lora_part *at = lora_part(&t->lora, p->role, p->block);
+        const uint64_t from = i % 2 ? at->b_at : at->a_at;
+        const uint32_t size = at->r * (i % 2 ? at->out : at->in);
+        TRY(run(t, OP_sumsq,
+                &(struct op_args){
+                    .p = { t->gradient.addr + from * sizeof(float), t->norms.addr + i * sizeof(float) },
+                    .d = { 1, size } },
+                st));
+    }
+    TRY(gpu_submit(g, st));
+    TRY(gpu_read(g, &t->norms, 0, t->host_norms, n * sizeof(float), st));
+    for (size_t i = 0; i < n; i++)
+        sum += (double)t->host_norms[i];
+    *out = sqrt(sum);
+    if (!isfinite(*out))
+        FAIL(st, RC_ARG, "update %" PRIu32 ": the gradient is not finite; the last checkpoint stays",
+             t->step);
+out:
+    return rc;
+}
+
+static int update(struct train *t, const struct train_step *s, struct status *st)
+{
+    int rc = 0;
+    struct gpu *g = model_get_gpu(t->m);
+    const struct recipe *r = &t->recipe;
+    const double steps = (double)t->step + 1;
+    const double clip = r->clip.value > 0 ? fmin(1.0, r->clip.value / (s->grad_norm + 1e-6)) : 1.0;
+    const float block[8] = {
+        (float)s->lr,
+        (float)r->beta1.value,
+        (float)r->beta2.value,
+        (float)r->eps.value,
+        (float)r->weight_decay.value,
+        (float)(1.0 - pow(r->beta1.value, steps)),
+        (float)(1.0 - pow(r->beta2.value, steps)),
+        (float)clip,
+    };
+    TRY(gpu_write(g, &t->block, 0, block, sizeof block, st));
+    TRY(run(t, OP_adamw,
+            &(struct op_args){
+                .p = { t->lora.values.addr, t->first.addr, t->second.addr, t->gradient.addr, t->block.addr },
+                .d = { (uint32_t)t->lora.n } },
+            st));
+    TRY(gpu_submit(g, st));
+out:
+    return rc;
+}
+
+int train_step(struct train *t, struct train_step *out, struct status *st)
+{
+    int rc = 0;
+    struct train_step s;
+    TRY(gradient_make(t, &s, st));
+    TRY(norm_read(t, &s.grad_norm, st));
+    s.lr = schedule_rate(&t->recipe, &t->shape, t->step);
+    TRY(update(t, &s, st));
+    t->step++;
+    *out = s;
+out:
+    return rc;
+}
+
+int train_gradient(struct train *t, struct adapter *out, struct train_step *step, struct status *st)
+{
+    int rc = 0;
+    float *values = NULL;
+    TRY(gradient_make(t, step, st));
+    TRY(norm_read(t, &step->grad_norm, st));
+    step->lr = schedule_rate(&t->recipe, &t->shape, t->step);
+    TRY(train_values(t, &t->gradient, &values, st));
+    TRY(lora_copy_out(&t->lora, values, out, st));
+out:
+    mem_free(values);
+    return rc;
+}

@@ -1,0 +1,346 @@
+#include "train/train.h"
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/rng.h"
+#include "train/train_own.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { EVERY_DEFAULT = 10, DIVERGED_STEPS = 20, DIVERGED_TIMES = 3 };
+
+/* ---- plan ---- */
+
+static struct adapter_config adapter_config_of(const struct recipe *r)
+{
+    return (struct adapter_config){ .r = r->rank,
+                                    .alpha = r->alpha.value,
+                                    .dropout = r->dropout.value,
+                                    .rslora = r->rslora,
+                                    .targets = r->targets };
+}
+
+static struct graph_options graph_sizes(const struct train_plan *plan, const struct data *d,
+                                        const struct recipe *r)
+{
+    return (struct graph_options){
+        .rows_max = plan->rows_max, .positions_max = d->longest, .rank_max = r->rank, .train = true
+    };
+}
+
+/* The largest micro-batch of the run, and its tokens: every step is packed once without a device. */
+static int passes_plan(const struct recipe *r, const struct data *d, const struct recipe_shape *shape,
+                       struct train_plan *out, struct status *st)
+{
+    int rc = 0;
+    const uint32_t n = (uint32_t)d->sequences_n;
+    uint32_t *order = mem_calloc(n, sizeof *order);
+    if (!order)
+        FAIL(st, RC_NOMEM, "no memory for an order");
+    for (uint32_t step = 0; step < shape->steps; step++) {
+        const uint32_t at = step % shape->epoch_steps * r->batch;
+        const uint32_t size = n - at < r->batch ? n - at : r->batch;
+        if (at == 0)
+            rng_order(r->seed, step / shape->epoch_steps, 0, n, order);
+        for (uint32_t i = 0; i < size; i++)
+            out->supervised += d->sequences[order[at + i]].supervised;
+        for (uint32_t done = 0, tokens; done < size; out->tokens += tokens) {
+            done += pack_next(r, d, order + at + done, size - done, &tokens);
+            out->rows_max = tokens > out->rows_max ? tokens : out->rows_max;
+        }
+    }
+out:
+    mem_free(order);
+    return rc;
+}
+
+int train_plan(const struct model_hyper *h, const struct train_options *options, struct train_plan *out,
+               struct status *st)
+{
+    int rc = 0;
+    const struct recipe *r = options->recipe;
+    const struct adapter_config config = adapter_config_of(r);
+    struct recipe_shape shape;
+    struct train_plan plan = { .total = hyper_parameters(h) };
+    struct adapter a = { 0 };
+    TRY(recipe_check(r, h, st));
+    TRY(recipe_shape(r, (uint32_t)options->data->sequences_n, &shape, st));
+    TRY(passes_plan(r, options->data, &shape, &plan, st));
+    TRY(adapter_init(h, &config, &a, st));
+    plan.steps = shape.steps;
+    plan.epoch_steps = shape.epoch_steps;
+    plan.trainable = adapter_parameters(&a);
+    const struct graph_options sizes = graph_sizes(&plan, options->data, r);
+    plan.device_bytes = graph_plan(h, &sizes) + 4 * lora_bytes(&a) + a.n * 2 * sizeof(float) + 32;
+    *out = plan;
+out:
+    adapter_release(&a);
+    return rc;
+}
+
+/* ---- open, close ---- */
+
+/* Everything that decides the bits of a run. */
+static int config_hash(struct train *t, struct status *st)
+{
+    int rc = 0;
+    struct sha256 *sum = NULL;
+    struct str text = { 0 };
+    struct json *recipe = recipe_write(&t->recipe);
+    TRY(json_check(recipe, st));
+    TRY(json_write_canonical(recipe, &text, st));
+    TRY(str_check(&text, st));
+    TRY(sha256_open(&sum, st));
+    sha256_add(sum, text.data, text.size + 1);
+    sha256_add(sum, &t->options.base, sizeof t->options.base);
+    for (size_t i = 0; i < t->options.data->files_n; i++)
+        sha256_add(sum, &t->options.data->files[i].sha256, sizeof(struct hash));
+    t->config = sha256_end(sum);
+    sum = NULL;
+out:
+    sha256_close(sum);
+    json_free(recipe);
+    str_release(&text);
+    return rc;
+}
+
+static int host_open(struct train *t, struct status *st)
+{
+    int rc = 0;
+    const uint32_t rows = t->plan.rows_max;
+    TRY(micro_batch_init(&t->batch, rows, st));
+    t->picks = mem_calloc(rows, sizeof *t->picks);
+    t->weights = mem_calloc(rows, sizeof *t->weights);
+    t->host_norms = mem_calloc(t->adapter.n * 2, sizeof *t->host_norms);
+    t->order = mem_calloc(t->options.data->sequences_n, sizeof *t->order);
+    if (!t->picks || !t->weights || !t->host_norms || !t->order)
+        FAIL(st, RC_NOMEM, "no memory for a run");
+    if (t->options.state_path)
+        str_puts(&t->state_path, t->options.state_path);
+    else if (t->options.out_dir)
+        TRY(path_join(t->options.out_dir, "train.state", &t->state_path, st));
+    TRY(str_check(&t->state_path, st));
+out:
+    return rc;
+}
+
+static int device_open(struct train *t, struct status *st)
+{
+    int rc = 0;
+    struct gpu *g = model_get_gpu(t->m);
+    const struct gpu_info *info = gpu_get_info(g);
+    const struct graph_options sizes = graph_sizes(&t->plan, t->options.data, &t->recipe);
+    const uint64_t used = gpu_bytes_used(g), bytes = lora_bytes(&t->adapter);
+    if (used > info->memory_bytes || t->plan.device_bytes > info->memory_bytes - used)
+        FAIL(st, RC_NOMEM, "training needs %.2f GiB more on %s, which has %.2f GiB free",
+             (double)t->plan.device_bytes / 0x1p30, info->name,
+             used > info->memory_bytes ? 0.0 : (double)(info->memory_bytes - used) / 0x1p30);
+    TRY(graph_open(t->m, &sizes, &t->graph, st));
+    TRY(lora_open(t->m, &t->adapter, &t->lora, st));
+    TRY(gpu_alloc(g, bytes, "gradient", &t->gradient, st));
+    TRY(gpu_alloc(g, bytes, "moments", &t->first, st));
+    TRY(gpu_alloc(g, bytes, "moments", &t->second, st));
+    TRY(gpu_alloc(g, t->adapter.n * 2 * sizeof(float), "norms", &t->norms, st));
+    TRY(gpu_alloc(g, 8 * sizeof(float), "step", &t->block, st));
+out:
+    return rc;
+}
+
+static int state_event(struct train *t, const char *name, const struct hash *sum, struct status *st)
+{
+    int rc = 0;
+    struct str keys = { 0 };
+    str_printf(&keys, ",\"step\":%" PRIu32 ",\"sha256\":\"%s\"", t->step, hash_hex(sum).s);
+    TRY(event_send(t->options.sink, name, &keys, st));
+out:
+    str_release(&keys);
+    return rc;
+}
+
+static int start(struct train *t, struct status *st)
+{
+    int rc = 0;
+    bool found = false;
+    struct hash sum;
+    if (t->options.out_dir)
+        TRY(dir_make(t->options.out_dir, st));
+    if (t->options.resume)
+        TRY(state_load(t, &found, &sum, st));
+    if (found)
+        TRY(state_event(t, "resume", &sum, st));
+out:
+    return rc;
+}
+
+int train_open(struct model *m, const struct train_options *options, struct train **out, struct status *st)
+{
+    int rc = 0;
+    const struct model_hyper *h = model_get_hyper(m);
+    const struct adapter_config config = adapter_config_of(options->recipe);
+    struct train *t = mem_calloc(1, sizeof *t);
+    if (!t)
+        FAIL(st, RC_NOMEM, "no memory for a run");
+    t->m = m;
+    t->options = *options;
+    t->recipe = *options->recipe;
+    TRY(train_plan(h, options, &t->plan, st));
+    TRY(recipe_shape(&t->recipe, (uint32_t)options->data->sequences_n, &t->shape, st));
+    recipe_settle(&t->recipe, &t->shape);
+    TRY(config_hash(t, st));
+    TRY(adapter_init(h, &config, &t->adapter, st));
+    adapter_draw(&t->adapter, t->recipe.seed);
+    TRY(host_open(t, st));
+    TRY(device_open(t, st));
+    TRY(start(t, st));
+    *out = t;
+    t = NULL;
+out:
+    train_close(t);
+    return rc;
+}
+
+void train_close(struct train *t)
+{
+    if (!t)
+        return;
+    struct gpu_buffer *const buffers[] = { &t->gradient, &t->first, &t->second, &t->norms, &t->block };
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        if (buffers[i]->addr)
+            gpu_free(model_get_gpu(t->m), buffers[i]);
+    lora_close(&t->lora);
+    graph_close(t->graph);
+    adapter_release(&t->adapter);
+    micro_batch_release(&t->batch);
+    str_release(&t->state_path);
+    mem_free(t->picks);
+    mem_free(t->weights);
+    mem_free(t->host_norms);
+    mem_free(t->order);
+    mem_free(t);
+}
+
+/* ---- the run ---- */
+
+static int step_event(struct train *t, const struct train_step *s, double ms, struct status *st)
+{
+    int rc = 0;
+    struct str keys = { 0 };
+    str_printf(&keys, ",\"step\":%" PRIu32 ",\"loss\":", s->step);
+    str_json_f64(&keys, s->loss);
+    str_puts(&keys, ",\"lr\":");
+    str_json_f64(&keys, s->lr);
+    str_puts(&keys, ",\"grad_norm\":");
+    str_json_f64(&keys, s->grad_norm);
+    str_printf(&keys, ",\"tokens\":%" PRIu64 ",\"supervised\":%" PRIu64 ",\"ms\":", s->tokens, s->supervised);
+    str_json_f64(&keys, ms);
+    TRY(event_send(t->options.sink, "step", &keys, st));
+out:
+    str_release(&keys);
+    return rc;
+}
+
+static int checkpoint(struct train *t, struct status *st)
+{
+    int rc = 0;
+    struct hash sum;
+    TRY(state_save(t, &sum, st));
+    TRY(state_event(t, "checkpoint", &sum, st));
+out:
+    return rc;
+}
+
+/* Above three times the first loss for 20 updates in a row (methods 3.1). */
+static bool diverged(struct train *t, double loss)
+{
+    if (t->step == 1)
+        t->loss_first = loss;
+    t->above = loss > DIVERGED_TIMES * t->loss_first ? t->above + 1 : 0;
+    return t->above >= DIVERGED_STEPS;
+}
+
+static int one(struct train *t, struct train_result *out, struct status *st)
+{
+    int rc = 0;
+    const double begun = clock_seconds();
+    const uint32_t every = t->options.checkpoint_every ? t->options.checkpoint_every : EVERY_DEFAULT;
+    struct train_step s;
+    TRY(train_step(t, &s, st));
+    t->loss_last = s.loss;
+    out->diverged = diverged(t, s.loss);
+    TRY(step_event(t, &s, (clock_seconds() - begun) * 1e3, st));
+    event_progress(t->options.sink, "tune", t->step, t->shape.steps);
+    if (out->diverged)
+        FAIL(st, RC_ARG,
+             "update %" PRIu32 ": the loss was above %d times its first value for %d updates; the last "
+             "checkpoint stays",
+             s.step, DIVERGED_TIMES, DIVERGED_STEPS);
+    if (t->step % every == 0 || t->step % t->shape.epoch_steps == 0 || t->step == t->shape.steps)
+        TRY(checkpoint(t, st));
+out:
+    return rc;
+}
+
+static int finish(struct train *t, struct status *st)
+{
+    int rc = 0;
+    TRY(lora_read(&t->lora, &t->adapter, st));
+    TRY(adapter_save(&t->adapter, model_get_hyper(t->m), t->options.base_name ? t->options.base_name : "",
+                     t->options.out_dir, st));
+    if (!t->options.state_path && unlink(str_text(&t->state_path)) != 0 &&
+        path_exists(str_text(&t->state_path)))
+        FAIL(st, RC_IO, "%s: cannot be removed", str_text(&t->state_path));
+out:
+    return rc;
+}
+
+int train_run(struct train *t, struct train_result *out, struct status *st)
+{
+    int rc = 0;
+    struct train_result result = { 0 };
+    event_progress(t->options.sink, "tune", t->step, t->shape.steps);
+    while (t->step < t->shape.steps) {
+        struct status why = { 0 };
+        rc = train_stopped(t) ? RC_INTERRUPTED : one(t, &result, &why);
+        if (rc == RC_INTERRUPTED) {
+            TRY(checkpoint(t, st));
+            FAIL(st, RC_INTERRUPTED, "stopped after %" PRIu32 " of %" PRIu32 " updates", t->step,
+                 t->shape.steps);
+        }
+        if (rc != 0)
+            FAIL(st, (enum rc)rc, "%s", why.msg);
+    }
+    TRY(finish(t, st));
+    result.steps = t->step;
+    result.loss_first = t->loss_first;
+    result.loss_last = t->loss_last;
+    result.tokens = t->plan.tokens;
+    result.supervised = t->plan.supervised;
+    *out = result;
+out:
+    return rc;
+}
+
+/* ---- for tests ---- */
+
+int train_adapter(struct train *t, struct adapter *out, struct status *st)
+{
+    return lora_read(&t->lora, out, st);
+}
+
+int train_values(struct train *t, const struct gpu_buffer *from, float **out, struct status *st)
+{
+    int rc = 0;
+    float *values = mem_calloc(t->lora.n, sizeof *values);
+    if (!values)
+        FAIL(st, RC_NOMEM, "no memory for an adapter");
+    TRY(gpu_read(model_get_gpu(t->m), from, 0, values, t->lora.n * sizeof *values, st));
+    *out = values;
+    values = NULL;
+out:
+    mem_free(values);
+    return rc;
+}

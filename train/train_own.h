@@ -1,0 +1,69 @@
+/* Private to train/: a run, its micro-batches and its state file. */
+#ifndef LETHE_TRAIN_TRAIN_OWN_H
+#define LETHE_TRAIN_TRAIN_OWN_H
+
+#include "model/graph.h"
+#include "train/train.h"
+
+/* Sequences of one pass, packed row behind row; the last token of each is only a target. */
+struct micro_batch {
+    uint32_t rows_max;
+    uint32_t rows, picks;
+    int32_t *ids;             /* [rows_max] */
+    uint32_t *positions;      /* [rows_max] */
+    struct graph_span *spans; /* [rows_max] */
+    uint32_t *pick_rows;      /* [rows_max] */
+    int32_t *targets;         /* [rows_max] */
+};
+MUST_USE int micro_batch_init(struct micro_batch *b, uint32_t rows_max, struct status *st);
+void micro_batch_release(struct micro_batch *b);
+void micro_batch_clear(struct micro_batch *b);
+/* Adds a sequence; the caller knows that there is room. */
+void micro_batch_add(struct micro_batch *b, const struct data_sequence *s);
+struct graph_batch micro_batch_view(const struct micro_batch *b);
+
+/* Sequences that one pass takes, from order[first] on: whole ones in `micro_batch` rows of `length`
+ * tokens. At least 1; *tokens gets the sum. */
+uint32_t pack_next(const struct recipe *r, const struct data *d, const uint32_t *order, uint32_t n,
+                   uint32_t *tokens);
+
+struct train {
+    struct model *m;
+    struct train_options options;
+    struct recipe recipe; /* settled */
+    struct recipe_shape shape;
+    struct train_plan plan;
+    struct hash config; /* of everything that decides the bits */
+    struct str state_path;
+
+    struct graph *graph;
+    struct adapter adapter; /* shape, and values at open and close */
+    struct lora lora;
+    struct gpu_buffer gradient, first, second; /* first and second moments */
+    struct gpu_buffer norms, block;            /* [2 parts] f32; f32[8] of adamw */
+
+    struct micro_batch batch;
+    struct graph_pick *picks; /* [rows_max] */
+    float *weights;           /* [rows_max] */
+    float *host_norms;        /* [2 parts] */
+    uint32_t *order;          /* [sequences] of epoch order_epoch */
+    uint32_t order_epoch;
+    bool order_valid;
+
+    uint32_t step; /* updates done */
+    double loss_first, loss_last;
+    uint32_t above; /* updates in a row above three times the first loss */
+};
+
+/* The state file: all of it, or an error that names it. */
+MUST_USE int state_save(struct train *t, struct hash *out, struct status *st);
+/* *found false: there is none. RC_FORMAT: damaged; RC_ARG: of another recipe, data or model. */
+MUST_USE int state_load(struct train *t, bool *found, struct hash *out, struct status *st);
+
+/* The values of a buffer in the adapter's layout: mem_free(*out). */
+MUST_USE int train_values(struct train *t, const struct gpu_buffer *from, float **out, struct status *st);
+
+/* Raised: the step under way is given up, what was before it is whole. */
+bool train_stopped(const struct train *t);
+
+#endif
