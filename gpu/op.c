@@ -11,7 +11,7 @@ enum { SHAPE_NONE = 8, GROUPS_MAX = 65535 };
 
 /* A block of the output that one workgroup makes: rows, and columns for each invocation of a lane kernel (whose
  * workgroup is one subgroup) or in all. Keep equal to shaders/lib/tile.glsl and shaders/matmul.lane.comp. */
-enum { TILE = 16, LANE_ROWS = 12, LANE_COLS = 4 };
+enum { TILE = 16, LANE_ROWS = 16, LANE_COLS = 4 };
 
 static const struct {
     const char *name;

@@ -5,7 +5,7 @@
 #include "gpu/device.h"
 #include "gpu/op.h"
 
-enum { INPUTS = 5, OUTPUTS = 3, SIZES = 6, FLOATS = 1 << 17, GUARD = 1024, ARENA = 8 << 20 };
+enum { INPUTS = 5, OUTPUTS = 3, SIZES = 6, FLOATS = 1 << 20, GUARD = 1024, ARENA = 16 << 20 };
 
 /* What an output or gradient holds before the operator runs, and so what it holds after. */
 enum before {

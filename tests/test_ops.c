@@ -58,7 +58,7 @@ static const struct row TABLE[] = {
     { OP_matmul, { 1, 2, 16, 0, 0, 0 },      .fwd = 1e-6, .bwd = 1e-6 },
     { OP_matmul, { 12, 64, 48, 0, 0, 1 },    .fwd = 1e-5, .bwd = 1e-5 },
     { OP_matmul, { 13, 65, 32, 16, 3, 0 },   .fwd = 1e-5, .bwd = 1e-5 },
-    { OP_matmul, { 31, 63, 80, 2, 1, 1 },    .fwd = 1e-5, .bwd = 1e-5 },
+    { OP_matmul, { 31, 63, 38, 2, 1, 1 },    .fwd = 1e-5, .bwd = 1e-5 },
     { OP_matmul, { 37, 192, 64, 0, 16, 0 },  .fwd = 1e-5, .bwd = 1e-5 },
     { OP_matmul, { 2, 17, 576, 0, 1, 1 },    .fwd = 1e-5, .bwd = 1e-5 },
     { OP_matmul, { 100, 300, 160, 8, 4, 0 }, .fwd = 1e-5, .bwd = 1e-5, .full = true },
@@ -68,7 +68,7 @@ static const struct row TABLE[] = {
     { OP_lora_a, { 37, 8, 48, 0, 100, 5 },   .fwd = 1e-5, .bwd = 1e-5 },
     { OP_lora_a, { 13, 17, 96, 0, 500, 0x7ffffff }, .fwd = 1e-5, .bwd = 1e-5 },
     /* m, n, r, room behind a row of y */
-    { OP_lora_b, { 1, 1, 1, 0 },             .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_lora_b, { 1, 1, 1, 1 },             .fwd = 1e-6, .bwd = 1e-6 },
     { OP_lora_b, { 17, 64, 8, 0 },           .fwd = 1e-5, .bwd = 1e-5 },
     { OP_lora_b, { 37, 48, 8, 16 },          .fwd = 1e-5, .bwd = 1e-5 },
     { OP_lora_b, { 13, 80, 17, 2 },          .fwd = 1e-5, .bwd = 1e-5 },

@@ -1,0 +1,131 @@
+/* GFLOP/s of the product, one JSON line for each variant, pass and shape of SmolLM2-135M, at 512 tokens.
+ *
+ *   bench_matmul [rounds]
+ *
+ * wall: best round. cpu: from processor seconds of all threads, which holds up on a busy machine (software devices
+ * only). Timings decide nothing; the line names the device, so that ratios travel. */
+#include "base/alloc.h"
+#include "base/file.h"
+#include "gpu/device.h"
+#include "gpu/op.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { ROWS = 512, REPEAT = 4 };
+
+static const struct {
+    uint32_t n, k;
+} SHAPES[] = { { 576, 576 }, { 192, 576 }, { 1536, 576 }, { 576, 1536 }, { 2048, 576 } };
+
+struct buffers {
+    struct gpu_buffer x, w, y, dw;
+};
+
+static double cpu_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static int fill(struct gpu *g, const struct gpu_buffer *b, struct status *st)
+{
+    int rc = 0;
+    size_t n = b->bytes / sizeof(float);
+    float *values = mem_calloc(n, sizeof *values);
+    if (!values)
+        FAIL(st, RC_NOMEM, "no memory for %zu values", n);
+    for (size_t i = 0; i < n; i++)
+        values[i] = (float)((i * 2654435761u >> 16) % 1000) * 1e-3f - 0.5f;
+    TRY(gpu_write(g, b, 0, values, b->bytes, st));
+out:
+    mem_free(values);
+    return rc;
+}
+
+static void bind(const struct buffers *b, struct op_call *call, uint32_t n, uint32_t k)
+{
+    const uint64_t x = b->x.addr, w = b->w.addr, y = b->y.addr, dw = b->dw.addr;
+    const uint32_t ldx = k + 16, ldy = n + 16;
+    static const enum pass NONE = PASS_fwd;
+    call->args = (struct op_args){ .p = { x, w, y }, .d = { ROWS, n, k, ldx, ldy } };
+    if (call->pass == PASS_bwd0)
+        call->args = (struct op_args){ .p = { 0, w, y, x }, .d = { ROWS, n, k, ldy, ldx } };
+    else if (call->pass != NONE)
+        call->args = (struct op_args){ .p = { x, 0, y, dw }, .d = { ROWS, n, k, ldx, ldy } };
+}
+
+static int measure(struct gpu *g, const struct buffers *b, struct op_call *call, uint32_t n, uint32_t k,
+                   int rounds, struct status *st)
+{
+    static const char *const PASSES[] = { "fwd", "bwd0", "bwd1" };
+    int rc = 0;
+    const double flop = 2.0 * ROWS * n * k * REPEAT;
+    double wall = 1e30, cpu = 1e30;
+    bind(b, call, n, k);
+    TRY(op_run(g, call, st)); /* compiles, and touches the pages */
+    TRY(gpu_submit(g, st));
+    for (int round = 0; round < rounds; round++) {
+        double w = clock_seconds(), c = cpu_seconds();
+        for (int i = 0; i < REPEAT; i++)
+            TRY(op_run(g, call, st));
+        TRY(gpu_submit(g, st));
+        w = clock_seconds() - w;
+        c = cpu_seconds() - c;
+        wall = w < wall ? w : wall;
+        cpu = c < cpu ? c : cpu;
+    }
+    printf("{\"bench\":\"matmul\",\"device\":\"%s\",\"driver\":\"%s\",\"variant\":\"%s\",\"pass\":\"%s\","
+           "\"m\":%d,\"n\":%" PRIu32 ",\"k\":%" PRIu32 ",\"gflops\":%.2f,\"gflops_per_cpu\":%.2f}\n",
+           gpu_get_info(g)->name, gpu_get_info(g)->driver_version, variant_name(call->variant),
+           PASSES[call->pass], ROWS, n, k, flop / wall * 1e-9, flop / cpu * 1e-9);
+out:
+    return rc;
+}
+
+static int run(struct gpu *g, int rounds, struct status *st)
+{
+    int rc = 0;
+    struct buffers b = { 0 };
+    const uint64_t most = 2048 + 16, floats = sizeof(float);
+    TRY(gpu_alloc(g, (ROWS + 16) * most * floats, "x", &b.x, st));
+    TRY(gpu_alloc(g, most * 1536 * floats, "w", &b.w, st));
+    TRY(gpu_alloc(g, (ROWS + 16) * most * floats, "y", &b.y, st));
+    TRY(gpu_alloc(g, most * 1536 * floats, "dw", &b.dw, st));
+    TRY(fill(g, &b.x, st));
+    TRY(fill(g, &b.w, st));
+    TRY(fill(g, &b.y, st));
+    for (size_t s = 0; s < sizeof SHAPES / sizeof *SHAPES; s++)
+        for (int pass = 0; pass < PASS_COUNT; pass++)
+            for (int v = 0; v < VARIANT_COUNT; v++) {
+                struct op_call call = { .op = OP_matmul,
+                                        .pass = (enum pass)pass,
+                                        .variant = (enum variant)v };
+                if (op_serves(g, call.op, call.pass, call.variant) &&
+                    (op_choose(g, call.op, call.pass) == call.variant || getenv("LETHE_BENCH_ALL")))
+                    TRY(measure(g, &b, &call, SHAPES[s].n, SHAPES[s].k, rounds, st));
+            }
+out:
+    gpu_free(g, &b.x);
+    gpu_free(g, &b.w);
+    gpu_free(g, &b.y);
+    gpu_free(g, &b.dw);
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    struct gpu *g = NULL;
+    struct status st = { 0 };
+    int rounds = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 5;
+    int rc = gpu_open(NULL, &g, &st);
+    if (rc == 0)
+        rc = run(g, rounds > 0 ? rounds : 1, &st);
+    gpu_close(g);
+    if (rc != 0)
+        fprintf(stderr, "bench_matmul: %s\n", st.msg);
+    return status_exit(rc);
+}

@@ -1,0 +1,12 @@
+// For kernels of one subgroup a workgroup, on devices where a load costs by the element and not by its width: loads of
+// two floats at once, each of its own lane, which the subgroup then broadcasts.
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_ballot : require
+#extension GL_EXT_shader_explicit_arithmetic_types_int64 : require
+
+layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Pairs { uint64_t v[]; };
+
+vec2 pair_at(Pairs x, uint i)
+{
+    return uintBitsToFloat(unpack32(x.v[i]));
+}
