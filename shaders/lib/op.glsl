@@ -20,7 +20,7 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Add
 
 // Keep equal to struct op_args: eight addresses, eight sizes, four scalars. An address is a uvec2, since not every
 // device has 64-bit integers.
-layout(push_constant, scalar) uniform Args { uvec2 p[8]; uint d[8]; float f[4]; } arg;
+layout(push_constant, scalar) uniform Args { uvec2 p[8]; uint d[8]; vec4 f; } arg;
 
 // A dispatch is at most 65535 workgroups wide, so an invocation may own several elements, a workgroup several rows.
 #define EACH_ELEMENT(i, n) for (uint i = gl_GlobalInvocationID.x; i < (n); i += gl_NumWorkGroups.x * WG)
