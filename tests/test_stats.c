@@ -1,5 +1,5 @@
-/* The arithmetic that decides: exponential, McNemar, Wilson, micro-nats, bootstrap, Holm, replicates, measures.
- * Numbers are worked out elsewhere; every one is compared in all its bits.
+/* The arithmetic that decides: exponential, McNemar, Wilson, micro-nats, bootstrap, Holm, replicates,
+ * measures. The numbers are worked out elsewhere; every one is compared in all its bits.
  * tier: quick */
 #include "base/status.h"
 #include "eval/bootstrap.h"
