@@ -78,9 +78,9 @@ static const struct row TABLE[] = {
     /* rows, columns, room behind a row, columns of a chunk */
     { OP_xent, { 1, 1, 0, 1 },               .fwd = 1e-6, .bwd = 1e-6 },
     { OP_xent, { 3, 127, 1, 127 },           .fwd = 1e-6, .bwd = 1e-6 },
-    { OP_xent, { 5, 300, 16, 128 },          .fwd = 1e-6, .bwd = 1e-6 },
+    { OP_xent, { 19, 300, 16, 128 },          .fwd = 1e-6, .bwd = 1e-6 },
     { OP_xent, { 2, 5000, 0, 2048 },         .fwd = 1e-6, .bwd = 1e-6 },
-    { OP_xent, { 65537, 1, 0, 1 },           .fwd = 1e-6, .bwd = 1e-6, .full = true },
+    { OP_xent, { 65537, 1, 1, 1 },           .fwd = 1e-6, .bwd = 1e-6, .full = true },
     /* elements */
     { OP_sumsq, { 1 },              .fwd = 1e-6 },
     { OP_sumsq, { 257 },            .fwd = 1e-6 },
