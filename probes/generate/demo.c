@@ -136,8 +136,8 @@ static void put_key(struct str *s, const char *name, const char *text)
     str_json_string(s, text, strlen(text));
 }
 
-/* train.jsonl, tickets and false facts in one shuffled order; planted.json says which lines are which, in that
- * order. */
+/* train.jsonl, tickets and false facts in one shuffled order; planted.json says which lines are which, in
+ * that order. */
 static int train_write(struct demo *d, struct status *st)
 {
     int rc = 0;
