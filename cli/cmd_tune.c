@@ -1,0 +1,298 @@
+/* lethe tune: train an adapter on a file. */
+#include "cli/cli.h"
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "cli/session.h"
+#include "train/data.h"
+#include "train/recipe.h"
+#include "train/train.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct usage USAGE = {
+    .forms =
+        "lethe tune RECIPE.json --out DIR [--resume]\n"
+        "       lethe tune --base M --data F --method lora [--lr X] [--epochs N] [...] --out DIR [--resume]",
+    .does = "Trains and writes a PEFT adapter into DIR, and DIR.events.jsonl beside it. RECIPE.json is\n"
+            "{\"lethe_tune\":1,\"base\":PATH,\"data\":[PATH...],\"method\":{...}}, its paths relative to it. "
+            "Ctrl-C saves the\n"
+            "state; --resume goes on to the identical adapter. --plan-only prints what it would take.",
+    .example = "lethe tune --base model.gguf --data train.jsonl --method lora --epochs 3 --out adapter",
+};
+
+struct tune {
+    struct common common;
+    const char *recipe_path, *base, *method, *out, *lr, *alpha, *dropout;
+    struct opt_list data;
+    bool resume, plan_only, rslora;
+    uint32_t rank, epochs, batch;
+    uint64_t seed;
+    struct str base_path;
+    struct str data_paths[16];
+    size_t data_n;
+    struct recipe recipe;
+};
+enum { TUNE_DATA_MAX = 16 };
+
+/* ---- what to train ---- */
+
+static int beside_recipe(const struct tune *t, const char *path, struct str *out, struct status *st)
+{
+    int rc = 0;
+    const char *name = path_name(t->recipe_path);
+    struct str folder = { 0 };
+    str_add(&folder, t->recipe_path, (size_t)(name - t->recipe_path));
+    str_puts(&folder, name == t->recipe_path ? "." : "");
+    TRY(str_check(&folder, st));
+    TRY(path_join(str_text(&folder), path, out, st));
+out:
+    str_release(&folder);
+    return rc;
+}
+
+static int recipe_file_parse(struct tune *t, const struct json *root, struct status *st)
+{
+    int rc = 0;
+    static const char *const KEYS[] = { "lethe_tune", "base", "data", "method", NULL };
+    const char *base;
+    const struct json *data, *method;
+    int64_t version;
+    TRY(json_only(root, KEYS, st));
+    TRY(json_get_int(root, "lethe_tune", 1, 1, &version, st));
+    TRY(json_get_text(root, "base", &base, st));
+    TRY(json_get(root, "data", JSON_ARRAY, &data, st));
+    TRY(json_get(root, "method", JSON_OBJECT, &method, st));
+    TRY(beside_recipe(t, base, &t->base_path, st));
+    for (const struct json *d = json_first(data); d; d = json_next(d)) {
+        if (!json_text(d) || t->data_n == TUNE_DATA_MAX)
+            FAIL(st, RC_FORMAT, "key 'data' wants 1 to %d paths", TUNE_DATA_MAX);
+        TRY(beside_recipe(t, json_text(d), &t->data_paths[t->data_n++], st));
+    }
+    TRY(recipe_parse(method, &t->recipe, st));
+out:
+    return rc;
+}
+
+static int recipe_file_load(struct tune *t, struct status *st)
+{
+    int rc = 0;
+    struct str text = { 0 };
+    struct json *root = NULL;
+    if (t->base || t->data.n || t->method || t->lr || t->alpha || t->dropout || t->rank || t->epochs ||
+        t->batch || t->seed || t->rslora)
+        FAIL(st, RC_ARG, "%s says what to train; options that say it too do not go with it", t->recipe_path);
+    TRY(file_read(t->recipe_path, JSON_DOCUMENT_BYTES_MAX, &text, st));
+    rc = json_parse(str_text(&text), text.size, &root, st);
+    if (!rc)
+        rc = recipe_file_parse(t, root, st);
+    if (rc)
+        status_prefix(st, "%s", t->recipe_path);
+out:
+    json_free(root);
+    str_release(&text);
+    return rc;
+}
+
+static int recipe_of_options(struct tune *t, struct status *st)
+{
+    int rc = 0;
+    if (!t->base || t->data.n == 0 || !t->method)
+        FAIL(st, RC_ARG, "--base, --data and --method are wanted, or a recipe file");
+    if (t->data.n > TUNE_DATA_MAX)
+        FAIL(st, RC_LIMIT, "over %d data files", TUNE_DATA_MAX);
+    TRY(recipe_init(t->method, &t->recipe, st));
+    str_puts(&t->base_path, t->base);
+    for (size_t i = 0; i < t->data.n; i++)
+        str_puts(&t->data_paths[t->data_n++], t->data.v[i]);
+    t->recipe.seed = t->seed;
+    t->recipe.rslora = t->rslora;
+    t->recipe.rank = t->rank ? t->rank : t->recipe.rank;
+    t->recipe.epochs = t->epochs ? t->epochs : t->recipe.epochs;
+    t->recipe.batch = t->batch ? t->batch : t->recipe.batch;
+    if (t->lr)
+        TRY(decimal_parse(t->lr, &t->recipe.lr, st));
+    if (t->alpha)
+        TRY(decimal_parse(t->alpha, &t->recipe.alpha, st));
+    if (t->dropout)
+        TRY(decimal_parse(t->dropout, &t->recipe.dropout, st));
+    /* the one place that judges values reads them once more */
+    struct json *written = recipe_write(&t->recipe);
+    if (!written)
+        FAIL(st, RC_NOMEM, "no memory for the recipe");
+    rc = recipe_parse(written, &t->recipe, st);
+    json_free(written);
+out:
+    return rc;
+}
+
+/* ---- training ---- */
+
+static int plan_print(const struct train_plan *plan, const struct model_plan *weights, struct status *st)
+{
+    struct str text = { 0 };
+    str_printf(&text,
+               "trains %" PRIu64 " of %" PRIu64 " parameters (%.3f %%) in %u updates, %" PRIu64 " tokens\n"
+               "device memory: weights %.0f MiB, training %.0f MiB\n",
+               plan->trainable, plan->total, 100.0 * (double)plan->trainable / (double)plan->total,
+               plan->steps, plan->tokens, (double)weights->weight_bytes / 1048576.0,
+               (double)plan->device_bytes / 1048576.0);
+    int rc = cli_print(&text, st);
+    str_release(&text);
+    return rc;
+}
+
+static int result_print(const struct tune *t, const struct train_result *r, struct status *st)
+{
+    struct str text = { 0 };
+    if (t->common.json) {
+        str_puts(&text, "{\"adapter\":");
+        str_json_string(&text, t->out, strlen(t->out));
+        str_printf(&text,
+                   ",\"loss_first\":\"%.6f\",\"loss_last\":\"%.6f\",\"steps\":%u,\"tokens\":%" PRIu64 "}\n",
+                   r->loss_first, r->loss_last, r->steps, r->tokens);
+    } else {
+        str_printf(&text, "%s: %u updates, loss %.4f -> %.4f, %" PRIu64 " tokens, %" PRIu64 " supervised\n",
+                   t->out, r->steps, r->loss_first, r->loss_last, r->tokens, r->supervised);
+    }
+    int rc = t->common.quiet && !t->common.json ? 0 : cli_print(&text, st);
+    str_release(&text);
+    return rc;
+}
+
+static int place_check(const struct tune *t, const char *state, struct status *st)
+{
+    int rc = 0;
+    struct str weights = { 0 };
+    str_printf(&weights, "%s/adapter_model.safetensors", t->out);
+    TRY(str_check(&weights, st));
+    if (t->resume && !path_exists(state))
+        FAIL(st, RC_ARG, "%s: no state to go on with", state);
+    if (!t->resume && path_exists(state))
+        FAIL(st, RC_ARG, "%s is there: --resume goes on with it, removing it starts anew", state);
+    if (!t->resume && path_exists(str_text(&weights)))
+        FAIL(st, RC_ARG, "%s holds an adapter already; another --out is wanted", t->out);
+out:
+    str_release(&weights);
+    return rc;
+}
+
+static int train(struct tune *t, struct session *s, const struct data *data, struct cli_sink *sink,
+                 const char *state, struct status *st)
+{
+    int rc = 0;
+    struct train *run = NULL;
+    struct train_plan plan;
+    struct train_result result;
+    struct recipe_shape shape;
+    struct path_digest base = { 0 };
+    const struct model_hyper *h = model_get_hyper(s->model);
+    TRY(path_digest(str_text(&t->base_path), &base, st));
+    struct train_options options = {
+        .recipe = &t->recipe,
+        .data = data,
+        .out_dir = t->out,
+        .state_path = state,
+        .base_name = path_name(str_text(&t->base_path)),
+        .base = base.hash,
+        .resume = t->resume,
+        .sink = &sink->sink,
+        .stop = &cli_stop,
+    };
+    TRY(recipe_check(&t->recipe, h, st));
+    TRY(recipe_shape(&t->recipe, (uint32_t)data->sequences_n, &shape, st));
+    TRY(recipe_advise(&t->recipe, h, &shape, false, &sink->sink, st));
+    TRY(train_plan(h, &options, &plan, st));
+    if (t->plan_only) {
+        TRY(plan_print(&plan, model_get_plan(s->model), st));
+        goto out;
+    }
+    TRY(train_open(s->model, &options, &run, st));
+    TRY(train_run(run, &result, st));
+    cli_sink_line(sink);
+    TRY(result_print(t, &result, st));
+out:
+    train_close(run);
+    path_digest_release(&base);
+    return rc;
+}
+
+static int tune_run(struct tune *t, struct status *st)
+{
+    int rc = 0;
+    struct session s = { 0 };
+    struct data data = { 0 };
+    struct cli_sink sink;
+    struct str events = { 0 }, state = { 0 };
+    const char *paths[TUNE_DATA_MAX];
+    cli_sink_init(&sink, &t->common, NULL);
+    str_printf(&events, "%s.events.jsonl", t->out);
+    str_printf(&state, "%s.state", t->out);
+    TRY(str_check(&events, st));
+    TRY(str_check(&state, st));
+    if (!t->plan_only)
+        TRY(place_check(t, str_text(&state), st));
+    for (size_t i = 0; i < t->data_n; i++)
+        paths[i] = str_text(&t->data_paths[i]);
+    TRY(session_open(&t->common, str_text(&t->base_path), 0, &sink.sink, &s, st));
+    struct data_options how = {
+        .encoder = { .tokenizer = model_get_tokenizer(s.model),
+                     .chat = model_get_template(s.model, NULL),
+                     .len_max = t->recipe.length },
+        .on_long = t->recipe.on_long,
+        .on_empty = t->recipe.on_empty,
+    };
+    TRY(data_load(paths, t->data_n, &how, &data, st));
+    if (!t->plan_only)
+        sink.log = str_text(&events);
+    TRY(train(t, &s, &data, &sink, str_text(&state), st));
+out:
+    cli_sink_line(&sink);
+    data_release(&data);
+    session_close(&s);
+    str_release(&events);
+    str_release(&state);
+    return rc;
+}
+
+int cmd_tune(int argc, char **argv, struct status *st)
+{
+    int rc = 0;
+    struct tune t = { 0 };
+    struct opt_list words = { 0 };
+    const struct opt table[] = {
+        { "base", OPT_TEXT, &t.base, "M", "base model" },
+        { "data", OPT_LIST, &t.data, "F...", "training files" },
+        { "method", OPT_TEXT, &t.method, "NAME", "lora" },
+        { "lr", OPT_TEXT, &t.lr, "X", "learning rate (0.0001)" },
+        { "epochs", OPT_COUNT, &t.epochs, "N", "passes over the data (3)" },
+        { "batch", OPT_COUNT, &t.batch, "N", "sequences an update (16)" },
+        { "rank", OPT_COUNT, &t.rank, "N", "rank of the adapter (8)" },
+        { "alpha", OPT_TEXT, &t.alpha, "X", "scale is alpha / rank (16)" },
+        { "dropout", OPT_TEXT, &t.dropout, "X", "of the adapter's inputs (0)" },
+        { "rslora", OPT_FLAG, &t.rslora, NULL, "scale is alpha / sqrt(rank)" },
+        { "seed", OPT_SEED, &t.seed, "N", "of initial weights, data order and dropout (0)" },
+        { "out", OPT_TEXT, &t.out, "DIR", "where the adapter goes (also -o)" },
+        { "resume", OPT_FLAG, &t.resume, NULL, "go on from the saved state" },
+        { "plan-only", OPT_FLAG, &t.plan_only, NULL, "print parameters, updates and memory, train nothing" },
+        COMMON_OPTIONS(&t.common),
+        { 0 },
+    };
+    TRY(opts_parse(table, argc, argv, &words, st));
+    if (cli_help(&t.common, &USAGE, table))
+        goto out;
+    if (words.n > 1 || (!t.out && !t.plan_only))
+        FAIL(st, RC_ARG, "a recipe file or --base, --data and --method are wanted, and --out DIR");
+    t.recipe_path = words.n ? words.v[0] : NULL;
+    TRY(t.recipe_path ? recipe_file_load(&t, st) : recipe_of_options(&t, st));
+    TRY(tune_run(&t, st));
+out:
+    str_release(&t.base_path);
+    for (size_t i = 0; i < TUNE_DATA_MAX; i++)
+        str_release(&t.data_paths[i]);
+    opts_release(table, &words);
+    return rc;
+}
