@@ -436,15 +436,15 @@ static void ref_adamw(const struct scene *s, double *const out[OUTPUTS])
 #define SPEC(op, ...) [OP_##op] = { .shape = shape_##op, .ref = ref_##op, .p = __VA_ARGS__ }
 const struct spec SPECS[OP_COUNT] = {
     SPEC(embed,     { "iax" }),
-    SPEC(rmsnorm,   { "abx", "ab+A" }),
-    SPEC(rope,      { "xib", "Aib" }),
-    SPEC(attention, { "abcxyi", "abcxyi+A", "&abcxyi+BC" }, .needs_forward = true),
+    SPEC(rmsnorm,   { "abx", "ab+A" }, .by_row = "ax+A"),
+    SPEC(rope,      { "xib", "Aib" }, .by_row = "xiA"),
+    SPEC(attention, { "abcxyi", "abcxyi+A", "&abcxyi+BC" }, .needs_forward = true, .same_bits = true),
     SPEC(swiglu,    { "abx", "ab+A", "ab+B" }),
-    SPEC(matmul,    { "abx", "0b+A", "a0+B" }),
-    SPEC(lora_a,    { "abxs", "0b+As", "a0+Bs" }),
-    SPEC(lora_b,    { "abx", "0b+A", "a0+B" }),
+    SPEC(matmul,    { "abx", "0b+A", "a0+B" }, .same_bits = true, .by_row = "ax+A"),
+    SPEC(lora_a,    { "abxs", "0b+As", "a0+Bs" }, .same_bits = true, .by_row = "ax+A"),
+    SPEC(lora_b,    { "abx", "0b+A", "a0+B" }, .same_bits = true, .by_row = "ax+A"),
     SPEC(gather,    { "aix", "0i+A" }),
-    SPEC(xent,      { "aix", "Aix+" }, .needs_forward = true, .loss = loss_xent),
+    SPEC(xent,      { "aix", "Aix+" }, .needs_forward = true, .loss = loss_xent, .by_row = "aix+A"),
     SPEC(sumsq,     { "ax" }),
     SPEC(adamw,     { "xyzde" }, .values = values_adamw),
 };

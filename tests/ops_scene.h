@@ -55,6 +55,8 @@ struct spec {
      * all that follow. */
     const char *p[PASS_COUNT];
     bool needs_forward; /* its backward passes read outputs */
+    bool same_bits;     /* every variant adds in the same order */
+    const char *by_row; /* pointers to what has a row for each row of output 0 */
 };
 extern const struct spec SPECS[OP_COUNT];
 

@@ -6,7 +6,7 @@
  *   forward   outputs are within fwd (1 + |y|) of the reference.
  *   backward  sampled elements of each gradient are within bwd (1 + |g|) of central differences of the reference,
  *             contracted with a random cotangent: nobody writes a second backward, and no gradient hides in a sum.
- *   repeat    a second run gives the same bits.
+ *   repeat    a second run gives the same bits, and so does every variant of a product and of attention.
  *   canaries  no byte outside the outputs changed: inputs hold what they held, all else a hash of its offset.
  *
  * A row's seed comes from the row, so it fails alone and again. LETHE_SEEDS=100 runs a hundred seeds a row and
@@ -421,6 +421,17 @@ static double check_backward(const struct scene *s, enum pass pass)
     return worst;
 }
 
+/* On a CPU no driver fuses a product with its sum, so the order of a sum is all that its bits depend on. */
+static void check_plain_bits(const struct scene *s, enum pass pass)
+{
+    if (strcmp(gpu_get_info(gpu)->type, "cpu") != 0)
+        return;
+    memcpy(again, after, s->end);
+    scene_run(s, pass, VARIANT_plain);
+    ck_assert_msg(memcmp(again, after, s->end) == 0, "%s gives other bits in its plain form",
+                  op_name(s->row->op));
+}
+
 /* ---- the table ---- */
 
 static size_t seeds(void)
@@ -443,6 +454,8 @@ static double pass_check(const struct row *row, enum pass pass, enum variant var
     double worst = pass == PASS_fwd ? check_forward(&s) : check_backward(&s, pass);
     check_canaries(&s, pass);
     check_repeat(&s, pass, variant);
+    if (variant != VARIANT_plain && SPECS[row->op].same_bits)
+        check_plain_bits(&s, pass);
     return worst;
 }
 
@@ -465,6 +478,262 @@ START_TEST(operator_agrees)
                    PASSES[pass], worst);
         }
     }
+}
+END_TEST
+
+/* ---- a row's bits are its own ---- */
+
+// clang-format off
+static const struct row ALONE[] = {
+    { .op = OP_rmsnorm, .n = { 19, 576 } },
+    { .op = OP_rmsnorm, .n = { 5, 127 } },
+    { .op = OP_rope, .n = { 7, 2, 32, 1, 0 } },
+    { .op = OP_matmul, .n = { 37, 65, 48, 2, 1, 0 } },
+    { .op = OP_matmul, .n = { 18, 192, 64, 0, 0, 1 } },
+    { .op = OP_lora_a, .n = { 37, 8, 64, 0, 0, 0 } },
+    { .op = OP_lora_b, .n = { 37, 66, 8, 0 } },
+    { .op = OP_xent, .n = { 19, 300, 16, 128 } },
+};
+// clang-format on
+enum { ALONE_ROWS = sizeof ALONE / sizeof *ALONE };
+
+static struct tensor *tensor_of(struct scene *s, char c)
+{
+    if (c == 'i')
+        return &s->ints;
+    if (c == '+')
+        return &s->dy;
+    if (c >= 'a' && c <= 'e')
+        return &s->in[c - 'a'];
+    if (c >= 'x' && c <= 'z')
+        return &s->out[c - 'x'];
+    return &s->grad[c - 'A'];
+}
+
+/* Bytes of one of the `rows` rows of a tensor; words and cotangents of rows may be one float each. */
+static size_t row_bytes(const struct tensor *t, size_t rows)
+{
+    return (t->n / rows == t->width ? t->stride : t->n / rows) * sizeof(float);
+}
+
+static const struct tensor *result_of(struct scene *s, enum pass pass)
+{
+    return pass == PASS_fwd ? &s->out[0] : &s->grad[0];
+}
+
+static void check_row(struct scene *s, enum pass pass, size_t rows, size_t row, size_t at, const char *where)
+{
+    const struct tensor *t = result_of(s, pass);
+    const size_t bytes = row_bytes(t, rows), values = t->n / rows * sizeof(float);
+    ck_assert_msg(memcmp(&again[t->at + row * bytes], &after[t->at + at * bytes], values) == 0,
+                  "%s pass %d: row %zu has other bits %s", op_name(s->row->op), (int)pass, row, where);
+}
+
+/* The row as a batch of one, by pointers to it. `again` holds the whole batch's result. */
+static void check_alone(struct scene *s, enum pass pass, enum variant variant, size_t rows, size_t row)
+{
+    struct op_call call = { .op = s->row->op, .pass = pass, .variant = variant, .args = s->args[pass] };
+    const char *p = SPECS[s->row->op].p[pass];
+    for (size_t i = 0; p[i]; i++) {
+        call.args.p[i] = pointer(s, p[i]);
+        if (strchr(SPECS[s->row->op].by_row, p[i]))
+            call.args.p[i] += row * row_bytes(tensor_of(s, p[i]), rows);
+    }
+    call.args.d[0] = (uint32_t)(call.args.d[0] / rows);
+    arena_write(before, s->end);
+    record(s, &call);
+    OK(gpu_submit(gpu, &st));
+    arena_read(after, s->end);
+    check_row(s, pass, rows, row, row, "alone");
+}
+
+/* The row at another place, among rows of NaN. */
+static void check_moved(struct scene *s, enum pass pass, enum variant variant, size_t rows, size_t row,
+                        size_t to)
+{
+    static unsigned char kept[ARENA];
+    memcpy(kept, before, s->end);
+    for (const char *c = SPECS[s->row->op].by_row; *c; c++) {
+        const struct tensor *t = tensor_of(s, *c);
+        const size_t bytes = row_bytes(t, rows);
+        if (*c != 'i')
+            memset(&before[t->at], 0xff, rows * bytes);
+        memcpy(&before[t->at + to * bytes], &kept[t->at + row * bytes], bytes);
+    }
+    scene_run(s, pass, variant);
+    check_row(s, pass, rows, row, to, "elsewhere");
+    memcpy(before, kept, s->end);
+}
+
+START_TEST(rows_keep_their_bits)
+{
+    static struct scene s;
+    const struct row *row = &ALONE[_i];
+    const size_t rows = row->n[0];
+    for (int i = 0; i < VARIANT_COUNT * 2; i++) {
+        enum variant variant = (enum variant)(i / 2);
+        enum pass pass = (enum pass)(i % 2);
+        if (!op_serves(gpu, row->op, pass, variant))
+            continue;
+        scene_make(row, 0, &s);
+        if (pass != PASS_fwd && SPECS[row->op].needs_forward) {
+            scene_run(&s, PASS_fwd, variant);
+            memcpy(before, after, s.end);
+        }
+        scene_run(&s, pass, variant);
+        memcpy(again, after, s.end);
+        for (size_t r = 0; r < rows; r += 3) {
+            check_alone(&s, pass, variant, rows, r);
+            check_moved(&s, pass, variant, rows, r, (r * 5 + 2) % rows);
+        }
+    }
+}
+END_TEST
+
+enum { HEADS = 3, HEAD = 64 };
+
+/* Rows of q, k and v of the sequence at `from` come to `to`. */
+static void attention_copy(const struct scene *s, unsigned char *out, const unsigned char *in, size_t to,
+                           size_t from)
+{
+    for (size_t i = 0; i < 3; i++) {
+        size_t bytes = s->in[i].stride * sizeof(float);
+        memcpy(&out[s->in[i].at + to * bytes], &in[s->in[i].at + from * bytes], bytes);
+    }
+}
+
+static void attention_same(const struct scene *s, size_t row, size_t at, const char *where)
+{
+    for (size_t o = 0; o < 2; o++) {
+        size_t bytes = s->out[o].stride * sizeof(float);
+        ck_assert_msg(memcmp(&again[s->out[o].at + row * bytes], &after[s->out[o].at + at * bytes], bytes) ==
+                          0,
+                      "attention: row %zu has other bits %s", row, where);
+    }
+}
+
+/* One sequence of `n` rows at row 0; then its first `prefix` rows at row 1, and what follows them at row `at`, with
+ * rows of NaN between that nobody names. */
+static void check_sequences(struct scene *s, enum variant variant, uint32_t n, uint32_t prefix, uint32_t at)
+{
+    static unsigned char kept[ARENA];
+    const uint32_t rows = s->row->n[0];
+    memcpy(kept, before, s->end);
+    for (uint32_t row = 0; row < rows; row++) {
+        uint32_t first = row < n ? 0 : row;
+        memcpy(&before[s->ints.at + row * 16], (const uint32_t[4]){ 0, 0, first, row < n ? n : row + 1 }, 16);
+    }
+    scene_run(s, PASS_fwd, variant);
+    memcpy(again, after, s->end);
+    for (size_t i = 0; i < 3; i++)
+        memset(&before[s->in[i].at], 0xff, s->in[i].floats * sizeof(float));
+    for (uint32_t row = 0; row < rows; row++)
+        memcpy(&before[s->ints.at + row * 16], (const uint32_t[4]){ 0, 0, row, row + 1 }, 16);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t to = i < prefix ? 1 + i : at + i - prefix;
+        const uint32_t own[4] = { 0, 0, 1, 1 + prefix }, tail[4] = { 1, prefix, at, at + n - prefix };
+        attention_copy(s, before, kept, to, i);
+        memcpy(&before[s->ints.at + to * 16], i < prefix ? own : tail, 16);
+    }
+    scene_run(s, PASS_fwd, variant);
+    for (uint32_t i = 0; i < n; i++)
+        attention_same(s, i, i < prefix ? 1 + i : at + i - prefix, "behind a shared prefix");
+    memcpy(before, kept, s->end);
+}
+
+START_TEST(a_shared_prefix_changes_no_bit)
+{
+    static const struct row row = { .op = OP_attention, .n = { 70, HEADS, 1, HEAD, 0, 70 } };
+    static struct scene s;
+    for (int v = 0; v < VARIANT_COUNT; v++) {
+        if (!op_serves(gpu, OP_attention, PASS_fwd, (enum variant)v))
+            continue;
+        scene_make(&row, 0, &s);
+        check_sequences(&s, (enum variant)v, 33, 0, 7);
+        check_sequences(&s, (enum variant)v, 33, 5, 21);
+        check_sequences(&s, (enum variant)v, 20, 19, 40);
+        check_sequences(&s, (enum variant)v, 37, 16, 33);
+    }
+}
+END_TEST
+
+/* ---- single facts ---- */
+
+static uint64_t put_floats(struct gpu_buffer *b, uint64_t at, const float *x, size_t n)
+{
+    OK(gpu_write(gpu, b, at, x, n * sizeof *x, &st));
+    return b->addr + at;
+}
+
+START_TEST(dropout_keeps_what_the_formats_say)
+{
+    /* seed 7, tensor 2, step 3, p = 0.5: of elements 0 to 7 the third and the last are kept */
+    static const float WANT[8] = { 0, 0, 2, 0, 0, 0, 0, 2 };
+    const float ones[8] = { 1, 1, 1, 1, 1, 1, 1, 1 };
+    float unit[64] = { 0 }, u[8];
+    for (size_t i = 0; i < 8; i++)
+        unit[i * 9] = 1;
+    struct op_args args = {
+        .p = { put_floats(&arena, 0, ones, 8), put_floats(&arena, 256, unit, 64), arena.addr + 1024, 7 },
+        .d = { 1, 8, 8, 8, 0x80000000u, 2, 3, 0 },
+        .f = { 2 },
+    };
+    for (int v = 0; v < VARIANT_COUNT; v++) {
+        struct op_call call = { .op = OP_lora_a, .variant = (enum variant)v, .args = args };
+        if (!op_serves(gpu, OP_lora_a, PASS_fwd, call.variant))
+            continue;
+        OK(op_run(gpu, &call, &st));
+        OK(gpu_submit(gpu, &st));
+        OK(gpu_read(gpu, &arena, 1024, u, sizeof u, &st));
+        ck_assert_mem_eq(u, WANT, sizeof u);
+    }
+}
+END_TEST
+
+START_TEST(the_lowest_of_equal_logits_is_the_top)
+{
+    enum { COLS = 40, CHUNK = 20 };
+    float x[COLS], state[8];
+    uint32_t id, target = 39;
+    for (size_t i = 0; i < COLS; i++)
+        x[i] = i == 5 || i == 17 || i == 21 ? 1e4f : -1e4f;
+    put_floats(&arena, 0, x, COLS);
+    OK(gpu_write(gpu, &arena, 512, &target, 4, &st));
+    for (int v = 0; v < VARIANT_COUNT; v++) {
+        struct op_call call = { .op = OP_xent, .variant = (enum variant)v };
+        if (!op_serves(gpu, OP_xent, PASS_fwd, call.variant))
+            continue;
+        for (uint32_t first = 0; first < COLS; first += CHUNK) {
+            call.args =
+                (struct op_args){ .p = { arena.addr + first * 4, arena.addr + 512, arena.addr + 1024 },
+                                  .d = { 1, CHUNK, COLS, first, first == 0 } };
+            OK(op_run(gpu, &call, &st));
+        }
+        OK(gpu_submit(gpu, &st));
+        OK(gpu_read(gpu, &arena, 1024, state, sizeof state, &st));
+        memcpy(&id, &state[3], 4);
+        ck_assert_uint_eq(id, 5);
+        ck_assert_float_eq(state[0], 1e4f);
+        ck_assert_float_eq(state[1], 3);
+        ck_assert_float_eq(state[4], -1e4f);
+        ck_assert_float_eq(state[5], 0); /* all three at the maximum */
+    }
+}
+END_TEST
+
+START_TEST(used_shaders_are_listed)
+{
+    const struct op_used *used;
+    struct op_call call = { .op = OP_swiglu };
+    ck_assert_uint_eq(op_used(gpu, &used), 0);
+    OK(op_run(gpu, &call, &st));
+    call = (struct op_call){ .op = OP_gather, .pass = PASS_bwd0 };
+    OK(op_run(gpu, &call, &st));
+    OK(op_run(gpu, &call, &st));
+    ck_assert_uint_eq(op_used(gpu, &used), 2);
+    ck_assert_str_eq(used[0].name, "gather.plain.bwd0");
+    ck_assert_str_eq(used[1].name, "swiglu.plain.fwd");
+    ck_assert(!hash_equal(&used[0].sha256, &used[1].sha256));
 }
 END_TEST
 
@@ -495,6 +764,11 @@ int main(void)
     tcase_set_timeout(tests, 300 * (double)seeds());
     tcase_add_checked_fixture(tests, device_open, device_close);
     tcase_add_loop_test(tests, operator_agrees, 0, TABLE_ROWS);
+    tcase_add_loop_test(tests, rows_keep_their_bits, 0, ALONE_ROWS);
+    tcase_add_test(tests, a_shared_prefix_changes_no_bit);
+    tcase_add_test(tests, dropout_keeps_what_the_formats_say);
+    tcase_add_test(tests, the_lowest_of_equal_logits_is_the_top);
+    tcase_add_test(tests, used_shaders_are_listed);
     tcase_add_test(tests, every_operator_has_a_row);
     tcase_add_test(tests, refuses_what_it_cannot_run);
     suite_add_tcase(suite, tests);
