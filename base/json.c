@@ -201,8 +201,10 @@ const char *json_text(const struct json *j)
 
 bool json_is_int(const struct json *j)
 {
+    if (!cJSON_IsNumber(node_of(j)))
+        return false;
     double x = node_of(j)->valuedouble;
-    return cJSON_IsNumber(node_of(j)) && fabs(x) <= (double)JSON_INT_MAX && x == trunc(x);
+    return fabs(x) <= (double)JSON_INT_MAX && x == trunc(x);
 }
 
 int64_t json_int(const struct json *j)
@@ -276,7 +278,7 @@ int json_get(const struct json *object, const char *key, enum json_type type, co
 
 int json_get_text(const struct json *object, const char *key, const char **out, struct status *st)
 {
-    const struct json *value;
+    const struct json *value = NULL;
     int rc = json_get(object, key, JSON_STRING, &value, st);
     if (rc == 0)
         *out = json_text(value);
@@ -286,7 +288,7 @@ int json_get_text(const struct json *object, const char *key, const char **out, 
 int json_get_int(const struct json *object, const char *key, int64_t min, int64_t max, int64_t *out,
                  struct status *st)
 {
-    const struct json *value;
+    const struct json *value = NULL;
     int rc = json_get(object, key, JSON_NUMBER, &value, st);
     if (rc)
         return rc;
