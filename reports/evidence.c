@@ -96,6 +96,8 @@ static int take_output(struct taking *t, const char *line, size_t n, struct stat
         row.i = t->line - 1;
     else if (row.i != t->line - 1)
         FAIL(st, RC_FORMAT, "i is %" PRIu64 ", wanted %zu", row.i, t->line - 1);
+    else
+        row.leaf = merkle_leaf(line, n); /* what the item's row names as `out` */
     TRY(mem_grow(&o->rows, o->n, &o->cap, sizeof *o->rows, st));
     o->rows[o->n++] = row;
 out:
