@@ -18,18 +18,15 @@ float drop(float x, uint row, uint feature)
 #if PASS == FWD
 float left(uint i, uint l) { return drop(F32(arg.p[0]).v[i * arg.d[3] + l], i, l); }
 float right(uint l, uint j) { return F32(arg.p[1]).v[j * arg.d[2] + l]; }
-float start(uint i, uint j) { return 0.0; }
 void store(uint i, uint j, float sum) { F32(arg.p[2]).v[i * arg.d[1] + j] = sum; }
 #elif PASS == BWD0
 float left(uint i, uint l) { return F32(arg.p[2]).v[i * arg.d[1] + l]; }
 float right(uint l, uint j) { return F32(arg.p[1]).v[l * arg.d[2] + j]; }
-float start(uint i, uint j) { return 0.0; }
 void store(uint i, uint j, float sum) { F32(arg.p[3]).v[i * arg.d[3] + j] += drop(sum, i, j); }
 #else
 float left(uint i, uint l) { return F32(arg.p[2]).v[l * arg.d[1] + i]; }
 float right(uint l, uint j) { return drop(F32(arg.p[0]).v[l * arg.d[3] + j], l, j); }
-float start(uint i, uint j) { return F32(arg.p[3]).v[i * arg.d[2] + j]; }
-void store(uint i, uint j, float sum) { F32(arg.p[3]).v[i * arg.d[2] + j] = sum; }
+void store(uint i, uint j, float sum) { F32(arg.p[3]).v[i * arg.d[2] + j] += sum; }
 #endif
 #include "lib/tile.glsl"
 

@@ -39,8 +39,7 @@ void store(uint i, uint c, vec2 sum, bool both)
 #else
 float small_at(uint l, uint j) { return F32(arg.p[2]).v[l * arg.d[1] + min(j, arg.d[1] - 1)]; }
 vec2 wide_at(uint l, uint c) { return drop_pair(pair_at(Pairs(arg.p[0]), (l * arg.d[3] + c) / 2), l, c); }
-vec2 start(uint j, uint c) { return pair_at(Pairs(arg.p[3]), (j * arg.d[2] + c) / 2); }
-void store(uint j, uint c, float sum) { F32(arg.p[3]).v[j * arg.d[2] + c] = sum; }
+void store(uint j, uint c, float sum) { F32(arg.p[3]).v[j * arg.d[2] + c] += sum; }
 #define SUM_ROWS 8
 #define SUM_PAIRS 1
 #include "lib/lane_sum.glsl"

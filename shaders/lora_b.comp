@@ -16,7 +16,6 @@ float left(uint i, uint l) { return F32(arg.p[2]).v[l * arg.d[3] + i]; }
 float right(uint l, uint j) { return F32(arg.p[0]).v[l * arg.d[2] + j]; }
 void store(uint i, uint j, float sum) { F32(arg.p[3]).v[i * arg.d[2] + j] += arg.f[0] * sum; }
 #endif
-float start(uint i, uint j) { return 0.0; }
 #include "lib/tile.glsl"
 
 void main()

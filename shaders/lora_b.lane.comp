@@ -32,7 +32,6 @@ vec2 wide_at(uint l, uint c)
     uint at = l * arg.d[3] + c;
     return c + 1 < arg.d[1] ? pair_at(Pairs(arg.p[2]), at / 2) : vec2(F32(arg.p[2]).v[at], 0.0);
 }
-vec2 start(uint j, uint c) { return vec2(0.0); }
 void store(uint j, uint c, float sum) { F32(arg.p[3]).v[c * arg.d[2] + j] += arg.f[0] * sum; }
 #define SUM_ROWS 8
 #define SUM_PAIRS 1

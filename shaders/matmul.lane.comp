@@ -11,8 +11,7 @@
 #if PASS == BWD1
 float small_at(uint l, uint j) { return F32(arg.p[2]).v[l * arg.d[4] + min(j, arg.d[1] - 1)]; }
 vec2 wide_at(uint l, uint c) { return pair_at(Pairs(arg.p[0]), (l * arg.d[3] + c) / 2); }
-vec2 start(uint j, uint c) { return pair_at(Pairs(arg.p[3]), (j * arg.d[2] + c) / 2); }
-void store(uint j, uint c, float sum) { F32(arg.p[3]).v[j * arg.d[2] + c] = sum; }
+void store(uint j, uint c, float sum) { F32(arg.p[3]).v[j * arg.d[2] + c] += sum; }
 #define SUM_ROWS 16
 #define SUM_PAIRS 2
 #include "lib/lane_sum.glsl"
@@ -82,10 +81,8 @@ void tile(uint row, uint col, uint rows, uint cols, uint inner)
         weight[j] = PASS == FWD ? c / 16 * (width / 2) * 16 + c % 16 : c / 2 * 16;
     }
     [[unroll]] for (uint i = 0; i < ROWS; i++)
-        [[unroll]] for (uint j = 0; j < COLS; j++) {
-            bool old = arg.d[5] != 0 && row + i < rows && column(col, j) < cols;
-            sum[i][j] = old ? y.v[(row + i) * arg.d[4] + column(col, j)] : 0.0;
-        }
+        [[unroll]] for (uint j = 0; j < COLS; j++)
+            sum[i][j] = 0.0;
     uint first = 0;
     for (; first + 16 <= inner; first += 16) {
         [[unroll]] for (uint z = 0; z < PAIRS / 4; z++)
@@ -104,8 +101,10 @@ void tile(uint row, uint col, uint rows, uint cols, uint inner)
         }
     [[unroll]] for (uint i = 0; i < ROWS; i++)
         [[unroll]] for (uint j = 0; j < COLS; j++)
-            if (row + i < rows && column(col, j) < cols)
-                y.v[(row + i) * arg.d[4] + column(col, j)] = sum[i][j];
+            if (row + i < rows && column(col, j) < cols) {
+                uint at = (row + i) * arg.d[4] + column(col, j);
+                y.v[at] = arg.d[5] == 0 ? sum[i][j] : y.v[at] + sum[i][j];
+            }
 }
 
 void main()

@@ -4,7 +4,6 @@
 // Before this file stand SUM_ROWS, SUM_PAIRS and
 //   float small_at(uint l, uint j)    j may pass the last row
 //   vec2 wide_at(uint l, uint c)      c is even and inside
-//   vec2 start(uint j, uint c)        what the sums of columns c and c + 1 start from
 //   void store(uint j, uint c, float sum)
 vec2 sum_part[SUM_ROWS][SUM_PAIRS];
 float sum_small[SUM_ROWS * 8 / 4]; // subgroups of 4 lanes take the most loads
@@ -29,7 +28,7 @@ void sum_block(uint row, uint first_col, uint rows, uint cols, uint tokens)
         col[c] = min(first_col + (c * WG + lane) * 2, (cols - 1) / 2 * 2);
     [[unroll]] for (uint j = 0; j < SUM_ROWS; j++)
         [[unroll]] for (uint c = 0; c < SUM_PAIRS; c++)
-            sum_part[j][c] = start(min(row + j, rows - 1), col[c]);
+            sum_part[j][c] = vec2(0.0);
     for (; l < tokens; l += 8) {
         [[unroll]] for (uint z = 0; z < SUM_ROWS * 2; z++)
             if (z * WG < SUM_ROWS * 8) {

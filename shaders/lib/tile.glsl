@@ -2,7 +2,6 @@
 // pass a TILE of the inner index at a time, and each sum runs along that index in ascending order.
 // Before this file stand
 //   float left(uint i, uint l), right(uint l, uint j)   the factors
-//   float start(uint i, uint j)                         what the sum starts from
 //   void store(uint i, uint j, float sum)
 shared float left_part[TILE * TILE];
 shared float right_part[TILE * TILE];
@@ -11,7 +10,7 @@ void block(uint i, uint j, uint rows, uint cols, uint inner)
 {
     uint y = gl_LocalInvocationID.x / TILE, x = gl_LocalInvocationID.x % TILE;
     bool inside = i < rows && j < cols;
-    float sum = inside ? start(i, j) : 0.0;
+    float sum = 0.0;
     for (uint first = 0; first < inner; first += TILE) {
         uint n = min(TILE, inner - first);
         left_part[y * TILE + x] = i < rows && x < n ? left(i, first + x) : 0.0;
