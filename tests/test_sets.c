@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "eval/contamination.h"
 #include "probes/set.h"
+#include "reports/plan.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -244,6 +245,28 @@ START_TEST(nothing_is_contaminated)
 }
 END_TEST
 
+/* The audit file is read, names every suite of the demo, and pools the 600. */
+START_TEST(audit_file_fits)
+{
+    struct status st = { 0 };
+    struct str text = { 0 };
+    struct plan plan = { 0 };
+    ck_assert_int_eq(file_read(ROOT "demo/audit.json", 1 << 20, &text, &st), 0);
+    ck_assert_msg(audit_file_parse(text.data, text.size, &plan, &st) == 0, "%s", st.msg);
+    ck_assert_uint_eq(plan.suites_n, sizeof pool / sizeof *pool + sizeof beside / sizeof *beside);
+    for (size_t i = 0; i < plan.suites_n; i++) {
+        char path[512];
+        snprintf(path, sizeof path, ROOT "demo/%s", plan.suites[i].path);
+        ck_assert_msg(path_exists(path), "%s", path);
+    }
+    ck_assert_uint_eq(plan.groups_n, 1);
+    ck_assert_uint_eq(plan.groups[0].n, sizeof pool / sizeof *pool);
+    ck_assert_double_eq(plan.groups[0].limit_value, 0.03);
+    plan_release(&plan);
+    str_release(&text);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("sets");
@@ -255,6 +278,7 @@ int main(void)
     tcase_add_test(tests, training_data_is_as_described);
     tcase_add_test(tests, false_facts_were_sure);
     tcase_add_test(tests, nothing_is_contaminated);
+    tcase_add_test(tests, audit_file_fits);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
