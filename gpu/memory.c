@@ -41,6 +41,15 @@ static void memory_free(struct gpu *g, struct memory *m)
     mem_free(m);
 }
 
+static uint64_t memory_addr(struct gpu *g, const struct memory *m)
+{
+    VkBufferDeviceAddressInfo info = {
+        .sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
+        .buffer = m->buffer,
+    };
+    return vkGetBufferDeviceAddress(g->device, &info);
+}
+
 /* `staging`: host memory for copies, which shaders never see. */
 static int memory_make(struct gpu *g, uint64_t bytes, bool staging, const char *what, struct memory **out,
                        struct status *st)
@@ -78,6 +87,10 @@ static int memory_make(struct gpu *g, uint64_t bytes, bool staging, const char *
     m->allocated = needs.size;
     g->bytes_used += needs.size;
     VK(vkBindBufferMemory(g->device, m->buffer, m->memory, 0));
+    const uint64_t addr = memory_addr(g, m);
+    if (addr == 0 || addr == UINT64_MAX) /* lavapipe calls a failed mmap a success */
+        FAIL(st, RC_NOMEM, "%s: %" PRIu64 " bytes: the driver gave no memory, %" PRIu64 " bytes in use", what,
+             bytes, g->bytes_used);
     void *map = NULL;
     if (host)
         VK(vkMapMemory(g->device, m->memory, 0, VK_WHOLE_SIZE, 0, &map));
@@ -88,15 +101,6 @@ out:
     if (m)
         memory_free(g, m);
     return rc;
-}
-
-static uint64_t memory_addr(struct gpu *g, const struct memory *m)
-{
-    VkBufferDeviceAddressInfo info = {
-        .sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
-        .buffer = m->buffer,
-    };
-    return vkGetBufferDeviceAddress(g->device, &info);
 }
 
 int memory_open(struct gpu *g, struct status *st)

@@ -1,0 +1,345 @@
+/* The device, its memory and its queue: what is refused and how, and that bytes arrive.
+ * tier: quick */
+#include "base/alloc.h"
+#include "gpu/device.h"
+#include "gpu/op.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+static struct gpu *gpu;
+static struct status st;
+
+#define OK(call) ck_assert_msg((call) == 0, "%s", st.msg)
+
+static void device_open(void)
+{
+    st = (struct status){ 0 };
+    OK(gpu_open(NULL, &gpu, &st));
+}
+
+/* As on a device whose memory the host does not see. */
+static void staged_open(void)
+{
+    ck_assert_int_eq(setenv("LETHE_STAGING", "1", 1), 0);
+    device_open();
+}
+
+static void device_close(void)
+{
+    const char *first;
+    size_t errors = gpu_validation_errors(gpu, &first);
+    ck_assert_msg(errors == 0, "%zu validation messages, the first: %s", errors, first);
+    gpu_close(gpu);
+    gpu = NULL;
+}
+
+/* ---- which device ---- */
+
+START_TEST(devices_are_listed)
+{
+    struct gpu_info infos[4];
+    size_t n = 0;
+    OK(gpu_list(NULL, infos, 4, &n, &st));
+    ck_assert_uint_ge(n, 1);
+    for (size_t i = 0; i < n; i++) {
+        ck_assert_uint_gt(strlen(infos[i].name), 0);
+        ck_assert_uint_gt(strlen(infos[i].vulkan), 0);
+        ck_assert_uint_gt(infos[i].memory_bytes, 1 << 20);
+        printf("  device %zu: %s, %s, %s\n", i, infos[i].name, infos[i].type, infos[i].driver_version);
+    }
+    OK(gpu_list(NULL, infos, 0, &n, &st));
+    ck_assert_uint_eq(n, 0);
+}
+END_TEST
+
+START_TEST(no_driver_is_said_so)
+{
+    ck_assert_int_eq(setenv("VK_DRIVER_FILES", "/nonexistent", 1), 0);
+    ck_assert_int_eq(gpu_open(NULL, &gpu, &st), RC_UNSUPPORTED);
+    ck_assert_ptr_null(gpu);
+    ck_assert_msg(strstr(st.msg, "no Vulkan device") != NULL, "%s", st.msg);
+    /* the user's own setting is kept, whatever the choice offers */
+    struct gpu_info info;
+    size_t n = 7;
+    st = (struct status){ 0 };
+    OK(gpu_list(&(struct gpu_choice){ .driver_file = "/some/driver.json" }, &info, 1, &n, &st));
+    ck_assert_uint_eq(n, 0);
+    ck_assert_str_eq(getenv("VK_DRIVER_FILES"), "/nonexistent");
+}
+END_TEST
+
+START_TEST(a_device_is_taken_by_number_or_name)
+{
+    struct gpu_info infos[16];
+    size_t n = 0;
+    OK(gpu_list(NULL, infos, 16, &n, &st));
+    for (size_t i = 0; i < n; i++) {
+        char number[16];
+        snprintf(number, sizeof number, "%zu", i);
+        if (infos[i].refused)
+            continue;
+        OK(gpu_open(&(struct gpu_choice){ .device = number }, &gpu, &st));
+        ck_assert_str_eq(gpu_get_info(gpu)->name, infos[i].name);
+        gpu_close(gpu);
+        gpu = NULL;
+        OK(gpu_open(&(struct gpu_choice){ .device = infos[i].name }, &gpu, &st));
+        ck_assert_str_eq(gpu_get_info(gpu)->name, infos[i].name);
+        gpu_close(gpu);
+        gpu = NULL;
+    }
+    ck_assert_int_eq(gpu_open(&(struct gpu_choice){ .device = "16" }, &gpu, &st), RC_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(st.msg, "no device \"16\""));
+    st = (struct status){ 0 };
+    ck_assert_int_eq(setenv("LETHE_DEVICE", "no such card", 1), 0);
+    ck_assert_int_eq(gpu_open(NULL, &gpu, &st), RC_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(st.msg, "no device \"no such card\""));
+}
+END_TEST
+
+/* A program that was given a driver's file finds it where the system has none. */
+START_TEST(the_offered_driver_is_used_when_there_is_no_other)
+{
+    const char *files = getenv("VK_DRIVER_FILES");
+    if (!files || strchr(files, ':')) {
+        printf("  skipped: VK_DRIVER_FILES does not name one driver\n");
+        return;
+    }
+    struct gpu_info before, info;
+    size_t n = 0;
+    char file[4096];
+    snprintf(file, sizeof file, "%s", files);
+    OK(gpu_list(NULL, &before, 1, &n, &st));
+    ck_assert_int_eq(unsetenv("VK_DRIVER_FILES"), 0);
+    OK(gpu_list(NULL, &info, 1, &n, &st));
+    if (n > 0) {
+        printf("  skipped: the system has a driver of its own\n");
+        return;
+    }
+    OK(gpu_open(&(struct gpu_choice){ .driver_file = file }, &gpu, &st));
+    ck_assert_str_eq(gpu_get_info(gpu)->name, before.name);
+    ck_assert_str_eq(getenv("VK_DRIVER_FILES"), file);
+    gpu_close(gpu);
+    gpu = NULL;
+}
+END_TEST
+
+/* ---- memory ---- */
+
+START_TEST(absurd_sizes_are_refused_by_name)
+{
+    struct gpu_buffer b = { 0 };
+    ck_assert_int_eq(gpu_alloc(gpu, UINT64_MAX, "weights", &b, &st), RC_LIMIT);
+    ck_assert_ptr_nonnull(strstr(st.msg, "weights: 18446744073709551615 bytes"));
+    ck_assert_ptr_null(b.handle);
+    ck_assert_uint_eq(gpu_bytes_used(gpu), 0);
+}
+END_TEST
+
+/* A driver that gets no memory from its system: here, one of the CPU under a limit of address space. */
+START_TEST(a_full_device_is_no_memory)
+{
+    struct gpu_buffer b = { 0 };
+#ifdef __SANITIZE_ADDRESS__
+    printf("  skipped: the sanitizer needs all address space\n");
+#else
+    if (strcmp(gpu_get_info(gpu)->type, "cpu") != 0) {
+        printf("  skipped: not a CPU\n");
+        return;
+    }
+    unsigned long pages = 0;
+    FILE *self = fopen("/proc/self/statm", "r");
+    ck_assert(self != NULL && fscanf(self, "%lu", &pages) == 1);
+    fclose(self);
+    const struct rlimit little = { .rlim_cur = pages * 4096 + (256 << 20), .rlim_max = RLIM_INFINITY };
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &little), 0);
+    ck_assert_int_eq(gpu_alloc(gpu, 1 << 30, "weights", &b, &st), RC_NOMEM);
+    ck_assert_msg(strstr(st.msg, "weights: 1073741824 bytes") != NULL, "%s", st.msg);
+    ck_assert_uint_eq(gpu_bytes_used(gpu), 0);
+#endif
+}
+END_TEST
+
+START_TEST(buffers_are_zeroed_aligned_and_counted)
+{
+    static unsigned char bytes[100001];
+    struct gpu_buffer b[3] = { 0 };
+    const uint64_t sizes[3] = { 1, 100001, 4096 };
+    for (size_t i = 0; i < 3; i++) {
+        OK(gpu_alloc(gpu, sizes[i], "part", &b[i], &st));
+        ck_assert_uint_eq(b[i].addr % 256, 0);
+        ck_assert_uint_eq(b[i].bytes, sizes[i]);
+        memset(bytes, 7, sizeof bytes);
+        OK(gpu_read(gpu, &b[i], 0, bytes, sizes[i], &st));
+        for (size_t j = 0; j < sizes[i]; j++)
+            ck_assert_uint_eq(bytes[j], 0);
+    }
+    ck_assert_uint_ge(gpu_bytes_used(gpu), 1 + 100001 + 4096);
+    for (size_t i = 0; i < 3; i++)
+        gpu_free(gpu, &b[i]);
+    gpu_free(gpu, &b[0]); /* twice is harmless */
+    ck_assert_uint_eq(gpu_bytes_used(gpu), 0);
+}
+END_TEST
+
+enum { LARGE = (20 << 20) + 12 }; /* more than both halves of the staging buffer */
+
+START_TEST(bytes_arrive)
+{
+    unsigned char *out = mem_calloc(LARGE, 1), *back = mem_calloc(LARGE, 1);
+    struct gpu_buffer a = { 0 }, b = { 0 };
+    ck_assert_ptr_nonnull(out);
+    ck_assert_ptr_nonnull(back);
+    for (size_t i = 0; i < LARGE; i++)
+        out[i] = (unsigned char)((i * 2654435761u) >> 13);
+    OK(gpu_alloc(gpu, LARGE, "a", &a, &st));
+    OK(gpu_alloc(gpu, LARGE, "b", &b, &st));
+    OK(gpu_write(gpu, &a, 0, out, LARGE, &st));
+    OK(gpu_copy(gpu, &a, 8, &b, 4, LARGE - 8, &st));
+    OK(gpu_zero(gpu, &b, 1024, 4096, &st));
+    OK(gpu_submit(gpu, &st));
+    OK(gpu_read(gpu, &a, 0, back, LARGE, &st));
+    ck_assert_mem_eq(back, out, LARGE);
+    OK(gpu_read(gpu, &b, 4, back + 4, LARGE - 4, &st));
+    ck_assert_mem_eq(back + 4, out + 8, 1020);
+    ck_assert_mem_eq(back + 5120, out + 5124, LARGE - 4 - 5120);
+    for (size_t i = 1024; i < 5120; i++)
+        ck_assert_uint_eq(back[i], 0);
+    OK(gpu_write(gpu, &a, 13, "odd", 3, &st)); /* any byte, any count */
+    OK(gpu_read(gpu, &a, 12, back, 5, &st));
+    ck_assert_mem_eq(back, ((unsigned char[5]){ out[12], 'o', 'd', 'd', out[16] }), 5);
+    OK(gpu_write(gpu, &a, LARGE, NULL, 0, &st));
+    gpu_free(gpu, &a);
+    gpu_free(gpu, &b);
+    mem_free(out);
+    mem_free(back);
+}
+END_TEST
+
+/* ---- the queue ---- */
+
+/* Each operator adds one of two numbers to the other, so all need the one before; then more work than a submission
+ * takes, and a buffer that is given back while recorded work names it. */
+START_TEST(recorded_work_runs_in_order)
+{
+    float x[2] = { 1, 1 };
+    struct gpu_buffer a = { 0 }, unit = { 0 };
+    OK(gpu_alloc(gpu, 64, "chain", &a, &st));
+    OK(gpu_alloc(gpu, 64, "unit", &unit, &st));
+    OK(gpu_write(gpu, &unit, 0, x, sizeof x, &st));
+    OK(gpu_copy(gpu, &unit, 0, &a, 0, sizeof x, &st));
+    for (size_t i = 0; i < 20; i++) {
+        uint64_t from = i % 2 ? 4 : 0, to = i % 2 ? 0 : 4;
+        struct op_call call = {
+            .op = OP_lora_b,
+            .args = { .p = { a.addr + from, unit.addr, a.addr + to }, .d = { 1, 1, 1, 1 }, .f = { 1 } },
+        };
+        OK(op_run(gpu, &call, &st));
+    }
+    for (size_t i = 0; i < 20000; i++)
+        OK(gpu_copy(gpu, &a, i % 2 * 8, &a, 8 - i % 2 * 8, sizeof x, &st));
+    gpu_free(gpu, &unit);
+    OK(gpu_submit(gpu, &st));
+    OK(gpu_read(gpu, &a, 0, x, sizeof x, &st));
+    ck_assert_float_eq(x[1], 10946); /* numbers 21 and 22 of Fibonacci */
+    ck_assert_float_eq(x[0], 17711);
+    gpu_free(gpu, &a);
+    ck_assert_uint_eq(gpu_bytes_used(gpu), 0);
+}
+END_TEST
+
+/* Fails the allocations of a call one after the other until it succeeds. */
+START_TEST(open_survives_every_failed_allocation)
+{
+    int rc = RC_NOMEM;
+    for (size_t nth = 1; rc != 0; nth++) {
+        ck_assert_uint_lt(nth, 1000);
+        st = (struct status){ 0 };
+        mem_fail_at(nth);
+        rc = gpu_open(NULL, &gpu, &st);
+        mem_fail_at(0);
+        ck_assert(rc == 0 || gpu == NULL);
+    }
+    struct gpu_buffer b = { 0 };
+    mem_fail_at(1);
+    ck_assert_int_eq(gpu_alloc(gpu, 4, "part", &b, &st), RC_NOMEM);
+    st = (struct status){ 0 };
+    mem_fail_at(1);
+    ck_assert_int_eq(op_run(gpu, &(struct op_call){ .op = OP_swiglu }, &st), RC_NOMEM);
+    ck_assert_msg(strstr(st.msg, "swiglu.plain.fwd") != NULL, "%s", st.msg);
+    st = (struct status){ 0 };
+    OK(op_run(gpu, &(struct op_call){ .op = OP_swiglu }, &st));
+    OK(gpu_submit(gpu, &st));
+    gpu_close(gpu);
+    gpu = NULL;
+}
+END_TEST
+
+/* For tests/cli/gpuav.sh: LETHE_PLANT=1 reads far behind a buffer, 0 reads what is there. */
+static int planted(const char *asked)
+{
+    struct gpu_buffer x = { 0 }, index = { 0 }, y = { 0 };
+    const uint32_t far = strcmp(asked, "1") == 0 ? 1 << 18 : 3;
+    int rc = gpu_open(NULL, &gpu, &st);
+    if (rc == 0)
+        rc = gpu_alloc(gpu, 4096, "x", &x, &st);
+    if (rc == 0)
+        rc = gpu_alloc(gpu, 4, "index", &index, &st);
+    if (rc == 0)
+        rc = gpu_alloc(gpu, 4096, "y", &y, &st);
+    if (rc == 0)
+        rc = gpu_write(gpu, &index, 0, &far, 4, &st);
+    if (rc == 0)
+        rc = op_run(gpu,
+                    &(struct op_call){ .op = OP_gather,
+                                       .args = { .p = { x.addr, index.addr, y.addr }, .d = { 64, 64 } } },
+                    &st);
+    if (rc == 0)
+        rc = gpu_submit(gpu, &st);
+    const char *first = "";
+    printf("planted %s: %s, %zu messages: %s\n", asked, rc == 0 ? "ran" : st.msg,
+           gpu ? gpu_validation_errors(gpu, &first) : 0, first);
+    gpu_close(gpu);
+    return rc != 0;
+}
+
+static void memory_tests(TCase *tests)
+{
+    tcase_add_test(tests, absurd_sizes_are_refused_by_name);
+    tcase_add_test(tests, a_full_device_is_no_memory);
+    tcase_add_test(tests, buffers_are_zeroed_aligned_and_counted);
+    tcase_add_test(tests, bytes_arrive);
+    tcase_add_test(tests, recorded_work_runs_in_order);
+}
+
+int main(void)
+{
+    if (getenv("LETHE_PLANT"))
+        return planted(getenv("LETHE_PLANT"));
+    Suite *suite = suite_create("gpu");
+    TCase *choice = tcase_create("choice"), *mapped = tcase_create("mapped"),
+          *staged = tcase_create("staged");
+    tcase_add_test(choice, devices_are_listed);
+    tcase_add_test(choice, no_driver_is_said_so);
+    tcase_add_test(choice, a_device_is_taken_by_number_or_name);
+    tcase_add_test(choice, the_offered_driver_is_used_when_there_is_no_other);
+    tcase_add_test(choice, open_survives_every_failed_allocation);
+    tcase_add_checked_fixture(mapped, device_open, device_close);
+    tcase_add_checked_fixture(staged, staged_open, device_close);
+    memory_tests(mapped);
+    memory_tests(staged);
+    suite_add_tcase(suite, choice);
+    suite_add_tcase(suite, mapped);
+    suite_add_tcase(suite, staged);
+    tcase_set_timeout(choice, 60);
+    tcase_set_timeout(mapped, 60);
+    tcase_set_timeout(staged, 60);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int bad = srunner_ntests_failed(runner) != 0 || srunner_ntests_run(runner) == 0;
+    srunner_free(runner);
+    return bad;
+}
