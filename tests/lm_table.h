@@ -1,4 +1,4 @@
-/* A model that is a table: listed answers, and made-up ones for all else that depend on the question alone. */
+/* A model that is a table: listed answers, and for the rest made-up ones that depend on the ask alone. */
 #ifndef LETHE_TESTS_LM_TABLE_H
 #define LETHE_TESTS_LM_TABLE_H
 
@@ -23,8 +23,8 @@ struct lm_table {
     struct lm lm;
 };
 
-/* Fills t->lm, which points to t; needs no close. A made-up ll is a multiple of 2^-10 between -16 and 0, so that
- * sums of them are exact. n_ctx is 1 + bytes / 4 of the context, n_tok the same of the target. */
+/* Fills t->lm, which points to t; needs no close. A made-up ll is a multiple of 2^-10 between -16 and 0, so
+ * that sums of them are exact. n_ctx is 1 + bytes / 4 of the context, n_tok the same of the target. */
 struct lm *lm_table_open(struct lm_table *t);
 
 #endif
