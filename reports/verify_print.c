@@ -23,9 +23,11 @@ static const char *value_text(const struct json *entry, const char *key, const c
 
 static void put_entries(const struct verification *v, const char *key, struct str *out)
 {
-    const struct json *status = json_first(json_find(v->numbers.verdict, key));
     const struct json *list = json_find(v->numbers.metrics.tree, key);
-    for (const struct json *e = list ? json_first(list) : NULL; e; e = json_next(e)) {
+    if (!list)
+        return;
+    const struct json *status = json_first(json_find(v->numbers.verdict, key));
+    for (const struct json *e = json_first(list); e; e = json_next(e)) {
         str_printf(out, "%-40s %-8s %9s %9s %9s [%s, %s] %s\n", value_text(e, "id", NULL),
                    value_text(e, "use", NULL), value_text(e, "base", "value"),
                    value_text(e, "tuned", "value"), value_text(e, "drop", NULL), value_text(e, "lower", NULL),
