@@ -300,8 +300,8 @@ static int planted(const char *asked)
     if (rc == 0)
         rc = gpu_submit(gpu, &st);
     const char *first = "";
-    printf("planted %s: %s, %zu messages: %s\n", asked, rc == 0 ? "ran" : st.msg,
-           gpu ? gpu_validation_errors(gpu, &first) : 0, first);
+    size_t messages = gpu ? gpu_validation_errors(gpu, &first) : 0;
+    printf("planted %s: %s, %zu messages: %s\n", asked, rc == 0 ? "ran" : st.msg, messages, first);
     gpu_close(gpu);
     return rc != 0;
 }
