@@ -12,10 +12,10 @@
 static int linear_dx(struct graph *g, uint64_t w, uint64_t dy, uint64_t dx, uint32_t rows,
                      struct tensor_shape s, uint32_t dy_stride, bool add, struct status *st)
 {
-    return run(g, OP_matmul, PASS_bwd0,
-               &(struct op_args){ .p = { 0, w, dy, dx },
-                                  .d = { rows, s.rows, s.columns, dy_stride, s.columns, add ? 1 : 0 } },
-               st);
+    return graph_run(g, OP_matmul, PASS_bwd0,
+                     &(struct op_args){ .p = { 0, w, dy, dx },
+                                        .d = { rows, s.rows, s.columns, dy_stride, s.columns, add ? 1 : 0 } },
+                     st);
 }
 
 /* Gradients of a linear: of its adapter, and dx = (or +=) unless dx is 0. */
@@ -38,23 +38,23 @@ static int linear_backward(const struct graph_pass *p, enum tensor_role role, ui
     b.p[0] = u;
     b.p[2] = dy;
     b.p[3] = p->gradient->addr + b_at;
-    TRY(run(g, OP_lora_b, PASS_bwd1, &b, st));
+    TRY(graph_run(g, OP_lora_b, PASS_bwd1, &b, st));
     b.p[0] = 0;
     b.p[1] = l->values.addr + b_at;
     b.p[3] = du;
-    TRY(run(g, OP_lora_b, PASS_bwd0, &b, st));
-    struct op_args a = lora_a_args(p, part);
+    TRY(graph_run(g, OP_lora_b, PASS_bwd0, &b, st));
+    struct op_args a = graph_lora_a(p, part);
     a.p[0] = x;
     a.p[2] = du;
     a.p[3] = p->gradient->addr + a_at;
     a.p[4] = p->batch->seed;
-    TRY(run(g, OP_lora_a, PASS_bwd1, &a, st));
+    TRY(graph_run(g, OP_lora_a, PASS_bwd1, &a, st));
     if (!dx)
         goto out;
     a.p[0] = 0;
     a.p[1] = l->values.addr + a_at;
     a.p[3] = dx;
-    TRY(run(g, OP_lora_a, PASS_bwd0, &a, st));
+    TRY(graph_run(g, OP_lora_a, PASS_bwd0, &a, st));
 out:
     return rc;
 }
@@ -62,7 +62,7 @@ out:
 static int rmsnorm_backward(struct graph *g, uint64_t x, uint64_t weight, uint64_t dy, uint64_t dx,
                             uint32_t rows, struct status *st)
 {
-    return run(
+    return graph_run(
         g, OP_rmsnorm, PASS_bwd0,
         &(struct op_args){ .p = { x, weight, dy, dx }, .d = { rows, g->h->width }, .f = { g->h->norm_eps } },
         st);
@@ -77,22 +77,22 @@ static int head_backward(struct graph *g, uint32_t rows, uint32_t picks, struct 
     TRY(gpu_zero(g->g, &g->scratch, g->dx, (uint64_t)rows * width * sizeof(float), st));
     TRY(gpu_zero(g->g, &g->scratch, g->dpicked, (uint64_t)picks * width * sizeof(float), st));
     for (uint32_t c = 0; c < g->h->vocab; c += GRAPH_CHUNK) {
-        const struct tensor_shape s = { .rows = head_columns(g, c), .columns = width };
-        TRY(run_head_chunk(g, 0, picks, c, st));
-        TRY(run(
+        const struct tensor_shape s = { .rows = graph_head_columns(g, c), .columns = width };
+        TRY(graph_head_chunk(g, 0, picks, c, st));
+        TRY(graph_run(
             g, OP_xent, PASS_bwd0,
             &(struct op_args){ .p = { base + g->logits, in + g->targets, base + g->state, in + g->weights },
                                .d = { picks, s.rows, GRAPH_CHUNK, c } },
             st));
-        TRY(linear_dx(g, head_weight(g, c), base + g->logits, base + g->dpicked_normed, picks, s, GRAPH_CHUNK,
-                      c > 0, st));
+        TRY(linear_dx(g, graph_head_weight(g, c), base + g->logits, base + g->dpicked_normed, picks, s,
+                      GRAPH_CHUNK, c > 0, st));
     }
     TRY(rmsnorm_backward(g, base + g->picked, model_weight(g->m, ROLE_FINAL_NORM, 0),
                          base + g->dpicked_normed, base + g->dpicked, picks, st));
-    TRY(run(g, OP_gather, PASS_bwd0,
-            &(struct op_args){ .p = { 0, in + g->pick_rows, base + g->dpicked, base + g->dx },
-                               .d = { picks * width, width } },
-            st));
+    TRY(graph_run(g, OP_gather, PASS_bwd0,
+                  &(struct op_args){ .p = { 0, in + g->pick_rows, base + g->dpicked, base + g->dx },
+                                     .d = { picks * width, width } },
+                  st));
 out:
     return rc;
 }
@@ -106,13 +106,13 @@ static int mlp_backward(const struct graph_pass *p, uint32_t i, struct status *s
     const uint64_t kept = r->buffer->addr, base = g->scratch.addr, normed = base + g->normed;
     const uint64_t gate = kept + r->gate, up = kept + r->up, dact = base + g->dact;
     const uint64_t norm = model_weight(g->m, ROLE_MLP_NORM, i);
-    TRY(run_rmsnorm(g, kept + r->mid, norm, normed, rows, st));
-    TRY(run_swiglu(g, gate, up, base + g->act, rows, st));
+    TRY(graph_rmsnorm(g, kept + r->mid, norm, normed, rows, st));
+    TRY(graph_swiglu(g, gate, up, base + g->act, rows, st));
     TRY(linear_backward(p, ROLE_DOWN, i, base + g->act, base + g->dx, dact, false, st));
     struct op_args act = { .p = { gate, up, dact, base + g->dgate }, .d = { rows * g->h->mlp } };
-    TRY(run(g, OP_swiglu, PASS_bwd0, &act, st));
+    TRY(graph_run(g, OP_swiglu, PASS_bwd0, &act, st));
     act.p[3] = base + g->dup;
-    TRY(run(g, OP_swiglu, PASS_bwd1, &act, st));
+    TRY(graph_run(g, OP_swiglu, PASS_bwd1, &act, st));
     TRY(linear_backward(p, ROLE_GATE, i, normed, base + g->dgate, base + g->dnormed, false, st));
     TRY(linear_backward(p, ROLE_UP, i, normed, base + g->dup, base + g->dnormed, true, st));
     TRY(rmsnorm_backward(g, kept + r->mid, norm, base + g->dnormed, base + g->dx, rows, st));
@@ -132,20 +132,21 @@ static int attention_backward(const struct graph_pass *p, uint32_t i, bool lowes
     const uint64_t norm = model_weight(g->m, ROLE_ATTENTION_NORM, i);
     const float scale = (float)(1.0 / sqrt((double)h->head_size));
     TRY(linear_backward(p, ROLE_O, i, kept + r->o, base + g->dx, base + g->do_, false, st));
-    TRY(run(g, OP_attention, PASS_bwd0,
-            &(struct op_args){ .p = { kept + r->q, kept + r->k, kept + r->v, kept + r->o, kept + r->lse,
-                                      g->inputs.addr + g->spans, base + g->do_, base + g->dq },
-                               .d = { rows * h->heads, h->heads, h->kv_heads, h->head_size },
-                               .f = { scale } },
-            st));
-    TRY(run(g, OP_attention, PASS_bwd1,
-            &(struct op_args){ .p = { g->inputs.addr + g->arguments + (uint64_t)i * 10 * sizeof(uint64_t) },
-                               .d = { rows * h->kv_heads, h->heads, h->kv_heads, h->head_size },
-                               .f = { scale } },
-            st));
-    TRY(run_rope(g, PASS_bwd0, base + g->dq, rows, h->heads, st));
-    TRY(run_rope(g, PASS_bwd0, base + g->dk, rows, h->kv_heads, st));
-    TRY(run_rmsnorm(g, kept + r->x, norm, normed, rows, st));
+    TRY(graph_run(g, OP_attention, PASS_bwd0,
+                  &(struct op_args){ .p = { kept + r->q, kept + r->k, kept + r->v, kept + r->o, kept + r->lse,
+                                            g->inputs.addr + g->spans, base + g->do_, base + g->dq },
+                                     .d = { rows * h->heads, h->heads, h->kv_heads, h->head_size },
+                                     .f = { scale } },
+                  st));
+    TRY(graph_run(
+        g, OP_attention, PASS_bwd1,
+        &(struct op_args){ .p = { g->inputs.addr + g->arguments + (uint64_t)i * 10 * sizeof(uint64_t) },
+                           .d = { rows * h->kv_heads, h->heads, h->kv_heads, h->head_size },
+                           .f = { scale } },
+        st));
+    TRY(graph_rope(g, PASS_bwd0, base + g->dq, rows, h->heads, st));
+    TRY(graph_rope(g, PASS_bwd0, base + g->dk, rows, h->kv_heads, st));
+    TRY(graph_rmsnorm(g, kept + r->x, norm, normed, rows, st));
     TRY(linear_backward(p, ROLE_Q, i, normed, base + g->dq, dnormed, false, st));
     TRY(linear_backward(p, ROLE_K, i, normed, base + g->dk, dnormed, true, st));
     TRY(linear_backward(p, ROLE_V, i, normed, base + g->dv, dnormed, true, st));

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-int batch_check(const struct graph *g, const struct graph_batch *b, struct status *st)
+int graph_check(const struct graph *g, const struct graph_batch *b, struct status *st)
 {
     int rc = 0;
     if (b->rows == 0 || b->rows > g->options.rows_max || b->picks > g->options.picks_max)
@@ -55,22 +55,22 @@ static int linear(const struct graph_pass *p, enum tensor_role role, uint32_t bl
     struct graph *g = p->g;
     const struct lora *l = p->batch->lora;
     const struct lora_part *part = l ? lora_part(l, role, block) : NULL;
-    TRY(run_linear(g, x, model_weight(g->m, role, block), y, p->batch->rows, role_shape(g->h, role), add,
-                   st));
+    TRY(graph_linear(g, x, model_weight(g->m, role, block), y, p->batch->rows, role_shape(g->h, role), add,
+                     st));
     if (!part)
         goto out;
     const uint64_t u = g->rows[block].buffer->addr + g->rows[block].u[role];
-    struct op_args a = lora_a_args(p, part);
+    struct op_args a = graph_lora_a(p, part);
     a.p[0] = x;
     a.p[1] = l->values.addr + part->a_at * sizeof(float);
     a.p[2] = u;
     a.p[3] = p->batch->seed;
-    TRY(run(g, OP_lora_a, PASS_fwd, &a, st));
-    TRY(run(g, OP_lora_b, PASS_fwd,
-            &(struct op_args){ .p = { u, l->values.addr + part->b_at * sizeof(float), y },
-                               .d = { p->batch->rows, part->out, part->r, part->out },
-                               .f = { part->scale } },
-            st));
+    TRY(graph_run(g, OP_lora_a, PASS_fwd, &a, st));
+    TRY(graph_run(g, OP_lora_b, PASS_fwd,
+                  &(struct op_args){ .p = { u, l->values.addr + part->b_at * sizeof(float), y },
+                                     .d = { p->batch->rows, part->out, part->r, part->out },
+                                     .f = { part->scale } },
+                  st));
 out:
     return rc;
 }
@@ -88,14 +88,14 @@ static int attention(const struct graph_pass *p, const struct block_rows *r, str
 {
     struct graph *g = p->g;
     const uint64_t base = r->buffer->addr;
-    return run(g, OP_attention, PASS_fwd,
-               &(struct op_args){
-                   .p = { base + r->q, base + r->k, base + r->v, base + r->o, base + r->lse,
-                          g->inputs.addr + g->spans },
-                   .d = { p->batch->rows * g->h->heads, g->h->heads, g->h->kv_heads, g->h->head_size },
-                   .f = { (float)(1.0 / sqrt((double)g->h->head_size)) },
-               },
-               st);
+    return graph_run(g, OP_attention, PASS_fwd,
+                     &(struct op_args){
+                         .p = { base + r->q, base + r->k, base + r->v, base + r->o, base + r->lse,
+                                g->inputs.addr + g->spans },
+                         .d = { p->batch->rows * g->h->heads, g->h->heads, g->h->kv_heads, g->h->head_size },
+                         .f = { (float)(1.0 / sqrt((double)g->h->head_size)) },
+                     },
+                     st);
 }
 
 static int block_forward(const struct graph_pass *p, uint32_t i, const struct gpu_buffer *to, uint64_t to_at,
@@ -107,19 +107,19 @@ static int block_forward(const struct graph_pass *p, uint32_t i, const struct gp
     const uint32_t rows = p->batch->rows;
     const uint64_t base = r->buffer->addr, normed = g->scratch.addr + g->normed,
                    act = g->scratch.addr + g->act, mid = base + r->mid;
-    TRY(run_rmsnorm(g, base + r->x, model_weight(g->m, ROLE_ATTENTION_NORM, i), normed, rows, st));
+    TRY(graph_rmsnorm(g, base + r->x, model_weight(g->m, ROLE_ATTENTION_NORM, i), normed, rows, st));
     TRY(linear(p, ROLE_Q, i, normed, base + r->q, false, st));
     TRY(linear(p, ROLE_K, i, normed, base + r->k, false, st));
     TRY(linear(p, ROLE_V, i, normed, base + r->v, false, st));
-    TRY(run_rope(g, PASS_fwd, base + r->q, rows, g->h->heads, st));
-    TRY(run_rope(g, PASS_fwd, base + r->k, rows, g->h->kv_heads, st));
+    TRY(graph_rope(g, PASS_fwd, base + r->q, rows, g->h->heads, st));
+    TRY(graph_rope(g, PASS_fwd, base + r->k, rows, g->h->kv_heads, st));
     TRY(attention(p, r, st));
     TRY(stream_copy(g, r->buffer, r->x, r->buffer, r->mid, rows, st));
     TRY(linear(p, ROLE_O, i, base + r->o, mid, true, st));
-    TRY(run_rmsnorm(g, mid, model_weight(g->m, ROLE_MLP_NORM, i), normed, rows, st));
+    TRY(graph_rmsnorm(g, mid, model_weight(g->m, ROLE_MLP_NORM, i), normed, rows, st));
     TRY(linear(p, ROLE_GATE, i, normed, base + r->gate, false, st));
     TRY(linear(p, ROLE_UP, i, normed, base + r->up, false, st));
-    TRY(run_swiglu(g, base + r->gate, base + r->up, act, rows, st));
+    TRY(graph_swiglu(g, base + r->gate, base + r->up, act, rows, st));
     TRY(stream_copy(g, r->buffer, r->mid, to, to_at, rows, st));
     TRY(linear(p, ROLE_DOWN, i, act, to->addr + to_at, true, st));
 out:
@@ -130,18 +130,19 @@ static int head_forward(struct graph *g, uint32_t picks, struct status *st)
 {
     int rc = 0;
     const uint64_t base = g->scratch.addr;
-    TRY(run(g, OP_gather, PASS_fwd,
-            &(struct op_args){ .p = { base + g->x, g->inputs.addr + g->pick_rows, base + g->picked },
-                               .d = { picks * g->h->width, g->h->width } },
-            st));
-    TRY(run_rmsnorm(g, base + g->picked, model_weight(g->m, ROLE_FINAL_NORM, 0), base + g->picked_normed,
-                    picks, st));
+    TRY(graph_run(g, OP_gather, PASS_fwd,
+                  &(struct op_args){ .p = { base + g->x, g->inputs.addr + g->pick_rows, base + g->picked },
+                                     .d = { picks * g->h->width, g->h->width } },
+                  st));
+    TRY(graph_rmsnorm(g, base + g->picked, model_weight(g->m, ROLE_FINAL_NORM, 0), base + g->picked_normed,
+                      picks, st));
     for (uint32_t c = 0; c < g->h->vocab; c += GRAPH_CHUNK) {
-        TRY(run_head_chunk(g, 0, picks, c, st));
-        TRY(run(g, OP_xent, PASS_fwd,
-                &(struct op_args){ .p = { base + g->logits, g->inputs.addr + g->targets, base + g->state },
-                                   .d = { picks, head_columns(g, c), GRAPH_CHUNK, c, c == 0 ? 1 : 0 } },
-                st));
+        TRY(graph_head_chunk(g, 0, picks, c, st));
+        TRY(graph_run(
+            g, OP_xent, PASS_fwd,
+            &(struct op_args){ .p = { base + g->logits, g->inputs.addr + g->targets, base + g->state },
+                               .d = { picks, graph_head_columns(g, c), GRAPH_CHUNK, c, c == 0 ? 1 : 0 } },
+            st));
     }
 out:
     return rc;
@@ -164,14 +165,14 @@ int graph_forward(struct graph *g, const struct graph_batch *b, struct graph_pic
 {
     int rc = 0;
     const struct graph_pass p = graph_pass(g, b);
-    TRY(batch_check(g, b, st));
+    TRY(graph_check(g, b, st));
     TRY(inputs_write(g, b, st));
     const struct block_rows *first = &g->rows[0];
-    TRY(run(g, OP_embed, PASS_fwd,
-            &(struct op_args){ .p = { g->inputs.addr + g->ids, model_weight(g->m, ROLE_EMBEDDING, 0),
-                                      first->buffer->addr + first->x },
-                               .d = { b->rows * g->h->width, g->h->width } },
-            st));
+    TRY(graph_run(g, OP_embed, PASS_fwd,
+                  &(struct op_args){ .p = { g->inputs.addr + g->ids, model_weight(g->m, ROLE_EMBEDDING, 0),
+                                            first->buffer->addr + first->x },
+                                     .d = { b->rows * g->h->width, g->h->width } },
+                  st));
     for (uint32_t i = 0; i < g->h->blocks; i++) {
         const bool last = i + 1 == g->h->blocks;
         const struct gpu_buffer *to = last ? &g->scratch : g->rows[i + 1].buffer;
@@ -195,12 +196,12 @@ int graph_logits(struct graph *g, uint32_t first, uint32_t n, float *out, struct
     if (n == 0 || first >= g->picks || n > g->picks - first)
         FAIL(st, RC_ARG, "logits of picks that the last batch does not have");
     for (uint32_t c = 0; c < g->h->vocab; c += GRAPH_CHUNK) {
-        TRY(run_head_chunk(g, first, n, c, st));
+        TRY(graph_head_chunk(g, first, n, c, st));
         TRY(gpu_submit(g->g, st));
         for (uint32_t i = 0; i < n; i++)
             TRY(gpu_read(g->g, &g->scratch, g->logits + (uint64_t)i * GRAPH_CHUNK * sizeof(float),
-                         out + (size_t)i * g->h->vocab + c, (uint64_t)head_columns(g, c) * sizeof(float),
-                         st));
+                         out + (size_t)i * g->h->vocab + c,
+                         (uint64_t)graph_head_columns(g, c) * sizeof(float), st));
     }
 out:
     return rc;

@@ -238,7 +238,7 @@ struct graph_pass graph_pass(struct graph *g, const struct graph_batch *batch)
     return p;
 }
 
-int run(struct graph *g, enum op op, enum pass pass, const struct op_args *args, struct status *st)
+int graph_run(struct graph *g, enum op op, enum pass pass, const struct op_args *args, struct status *st)
 {
     const struct op_call call = {
         .op = op, .pass = pass, .variant = op_choose(g->g, op, pass), .args = *args
@@ -246,64 +246,64 @@ int run(struct graph *g, enum op op, enum pass pass, const struct op_args *args,
     return op_run(g->g, &call, st);
 }
 
-int run_rmsnorm(struct graph *g, uint64_t x, uint64_t weight, uint64_t y, uint32_t rows, struct status *st)
+int graph_rmsnorm(struct graph *g, uint64_t x, uint64_t weight, uint64_t y, uint32_t rows, struct status *st)
 {
-    return run(
+    return graph_run(
         g, OP_rmsnorm, PASS_fwd,
         &(struct op_args){ .p = { x, weight, y }, .d = { rows, g->h->width }, .f = { g->h->norm_eps } }, st);
 }
 
-int run_rope(struct graph *g, enum pass pass, uint64_t x, uint32_t rows, uint32_t heads, struct status *st)
+int graph_rope(struct graph *g, enum pass pass, uint64_t x, uint32_t rows, uint32_t heads, struct status *st)
 {
     const uint32_t size = g->h->head_size;
-    return run(g, OP_rope, pass,
-               &(struct op_args){
-                   .p = { x, g->inputs.addr + g->positions, g->inputs.addr + g->table },
-                   .d = { rows * heads * (size / 2), heads, size, heads * size,
-                          g->h->rope_pairing == ROPE_NEIGHBOURS ? 0 : 1 },
-               },
-               st);
+    return graph_run(g, OP_rope, pass,
+                     &(struct op_args){
+                         .p = { x, g->inputs.addr + g->positions, g->inputs.addr + g->table },
+                         .d = { rows * heads * (size / 2), heads, size, heads * size,
+                                g->h->rope_pairing == ROPE_NEIGHBOURS ? 0 : 1 },
+                     },
+                     st);
 }
 
-int run_linear(struct graph *g, uint64_t x, uint64_t w, uint64_t y, uint32_t rows, struct tensor_shape s,
-               bool add, struct status *st)
+int graph_linear(struct graph *g, uint64_t x, uint64_t w, uint64_t y, uint32_t rows, struct tensor_shape s,
+                 bool add, struct status *st)
 {
-    return run(g, OP_matmul, PASS_fwd,
-               &(struct op_args){ .p = { x, w, y },
-                                  .d = { rows, s.rows, s.columns, s.columns, s.rows, add ? 1 : 0 } },
-               st);
+    return graph_run(g, OP_matmul, PASS_fwd,
+                     &(struct op_args){ .p = { x, w, y },
+                                        .d = { rows, s.rows, s.columns, s.columns, s.rows, add ? 1 : 0 } },
+                     st);
 }
 
-int run_swiglu(struct graph *g, uint64_t gate, uint64_t up, uint64_t y, uint32_t rows, struct status *st)
+int graph_swiglu(struct graph *g, uint64_t gate, uint64_t up, uint64_t y, uint32_t rows, struct status *st)
 {
-    return run(g, OP_swiglu, PASS_fwd, &(struct op_args){ .p = { gate, up, y }, .d = { rows * g->h->mlp } },
-               st);
+    return graph_run(g, OP_swiglu, PASS_fwd,
+                     &(struct op_args){ .p = { gate, up, y }, .d = { rows * g->h->mlp } }, st);
 }
 
-uint32_t head_columns(const struct graph *g, uint32_t column)
+uint32_t graph_head_columns(const struct graph *g, uint32_t column)
 {
     const uint32_t left = g->h->vocab - column;
     return left < GRAPH_CHUNK ? left : GRAPH_CHUNK;
 }
 
-uint64_t head_weight(const struct graph *g, uint32_t column)
+uint64_t graph_head_weight(const struct graph *g, uint32_t column)
 {
     return model_weight(g->m, ROLE_HEAD, 0) + (uint64_t)column * g->h->width * sizeof(float);
 }
 
-int run_head_chunk(struct graph *g, uint32_t first, uint32_t n, uint32_t column, struct status *st)
+int graph_head_chunk(struct graph *g, uint32_t first, uint32_t n, uint32_t column, struct status *st)
 {
     const uint32_t width = g->h->width;
-    return run(g, OP_matmul, PASS_fwd,
-               &(struct op_args){
-                   .p = { g->scratch.addr + g->picked_normed + (uint64_t)first * width * sizeof(float),
-                          head_weight(g, column), g->scratch.addr + g->logits },
-                   .d = { n, head_columns(g, column), width, width, GRAPH_CHUNK, 0 },
-               },
-               st);
+    return graph_run(g, OP_matmul, PASS_fwd,
+                     &(struct op_args){
+                         .p = { g->scratch.addr + g->picked_normed + (uint64_t)first * width * sizeof(float),
+                                graph_head_weight(g, column), g->scratch.addr + g->logits },
+                         .d = { n, graph_head_columns(g, column), width, width, GRAPH_CHUNK, 0 },
+                     },
+                     st);
 }
 
-struct op_args lora_a_args(const struct graph_pass *p, const struct lora_part *part)
+struct op_args graph_lora_a(const struct graph_pass *p, const struct lora_part *part)
 {
     struct op_args args = {
         .d = { p->batch->rows, part->r, part->in, part->in, p->threshold, part->tensor, p->batch->step,

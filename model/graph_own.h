@@ -56,23 +56,25 @@ struct graph_pass {
 struct graph_pass graph_pass(struct graph *g, const struct graph_batch *batch);
 
 /* ---- operators: addresses of rows; sizes from the pass's model ---- */
-MUST_USE int run(struct graph *g, enum op op, enum pass pass, const struct op_args *args, struct status *st);
-MUST_USE int run_rmsnorm(struct graph *g, uint64_t x, uint64_t weight, uint64_t y, uint32_t rows,
-                         struct status *st);
-MUST_USE int run_rope(struct graph *g, enum pass pass, uint64_t x, uint32_t rows, uint32_t heads,
-                      struct status *st);
-/* y = x W^T, or += */
-MUST_USE int run_linear(struct graph *g, uint64_t x, uint64_t w, uint64_t y, uint32_t rows,
-                        struct tensor_shape s, bool add, struct status *st);
-MUST_USE int run_swiglu(struct graph *g, uint64_t gate, uint64_t up, uint64_t y, uint32_t rows,
+MUST_USE int graph_run(struct graph *g, enum op op, enum pass pass, const struct op_args *args,
+                       struct status *st);
+MUST_USE int graph_rmsnorm(struct graph *g, uint64_t x, uint64_t weight, uint64_t y, uint32_t rows,
+                           struct status *st);
+MUST_USE int graph_rope(struct graph *g, enum pass pass, uint64_t x, uint32_t rows, uint32_t heads,
                         struct status *st);
+/* y = x W^T, or += */
+MUST_USE int graph_linear(struct graph *g, uint64_t x, uint64_t w, uint64_t y, uint32_t rows,
+                          struct tensor_shape s, bool add, struct status *st);
+MUST_USE int graph_swiglu(struct graph *g, uint64_t gate, uint64_t up, uint64_t y, uint32_t rows,
+                          struct status *st);
 /* Logits of a chunk of columns for `n` picks from `first`, into g->logits. */
-MUST_USE int run_head_chunk(struct graph *g, uint32_t first, uint32_t n, uint32_t column, struct status *st);
-uint32_t head_columns(const struct graph *g, uint32_t column); /* of the chunk that starts there */
-uint64_t head_weight(const struct graph *g, uint32_t column);
+MUST_USE int graph_head_chunk(struct graph *g, uint32_t first, uint32_t n, uint32_t column,
+                              struct status *st);
+uint32_t graph_head_columns(const struct graph *g, uint32_t column); /* of the chunk that starts there */
+uint64_t graph_head_weight(const struct graph *g, uint32_t column);
 /* Arguments of lora_a for a pass: everything but addresses. */
-struct op_args lora_a_args(const struct graph_pass *p, const struct lora_part *part);
+struct op_args graph_lora_a(const struct graph_pass *p, const struct lora_part *part);
 
-MUST_USE int batch_check(const struct graph *g, const struct graph_batch *batch, struct status *st);
+MUST_USE int graph_check(const struct graph *g, const struct graph_batch *batch, struct status *st);
 
 #endif
