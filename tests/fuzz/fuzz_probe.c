@@ -17,7 +17,7 @@ static void try_row(const char *line, size_t n)
     struct item_row row, again;
     struct str text = { 0 }, second = { 0 };
     if (item_row_parse(line, n, &pool, &row, NULL) == 0 && item_row_write(&row, &text, NULL) == 0) {
-        (void)item_row_check(&row, NULL);
+        (void)!item_row_check(&row, NULL);
         int rc = item_row_parse(text.data, text.size, &pool, &again, NULL);
         assert(rc == 0);
         rc = item_row_write(&again, &second, NULL);
