@@ -6,8 +6,8 @@
 
 #include <stddef.h>
 
-/* n elements of `size` bytes, zeroed. NULL: no memory, or n * size overflows. n or size 0 gives a pointer that
- * can be freed. */
+/* n elements of `size` bytes, zeroed. NULL: no memory, or n * size overflows. n or size 0 gives a pointer
+ * that can be freed. */
 void *mem_calloc(size_t n, size_t size);
 /* As realloc, for n elements of `size` bytes; the new part is not zeroed. NULL leaves `old` as it was. */
 void *mem_realloc(void *old, size_t n, size_t size);

@@ -1,4 +1,5 @@
-/* What a run has to say while it runs: records of docs/formats 5.5, drawn by the cli and kept in events.jsonl. */
+/* What a run has to say while it runs: records of docs/formats 5.5, drawn by the cli and kept in
+ * events.jsonl. */
 #ifndef LETHE_BASE_EVENT_H
 #define LETHE_BASE_EVENT_H
 

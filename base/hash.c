@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* libcrypto fails here only when it has no memory or no SHA-256; neither can be carried on from in the middle of
- * a digest, and neither depends on input. */
+/* libcrypto fails here only when it has no memory or no SHA-256; neither can be carried on from in the middle
+ * of a digest, and neither depends on input. */
 #define MUST(call)                                                                                           \
     do {                                                                                                     \
         if (!(call))                                                                                         \

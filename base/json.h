@@ -1,7 +1,7 @@
 /* JSON trees over cJSON, read strictly (docs/formats 0.4) and written canonically (0.2).
  *
- * json_parse refuses: invalid UTF-8, a byte-order mark, \u0000 and lone surrogates, repeated keys, bytes after
- * the value, NaN and infinities, numbers that overflow a double, and what is over a limit below.
+ * json_parse refuses: invalid UTF-8, a byte-order mark, \u0000 and lone surrogates, repeated keys, bytes
+ * after the value, NaN and infinities, numbers that overflow a double, and what is over a limit below.
  */
 #ifndef LETHE_BASE_JSON_H
 #define LETHE_BASE_JSON_H
@@ -22,7 +22,8 @@ struct json; /* one value with what is in it */
 enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
 MUST_USE int json_parse(const char *data, size_t size, struct json **out, struct status *st);
-/* json_parse, and the bytes must be what json_write_canonical gives for the tree (0.2: no null, no fraction). */
+/* json_parse, and the bytes must be what json_write_canonical gives for the tree (0.2: no null, no
+ * fraction). */
 MUST_USE int json_parse_canonical(const char *data, size_t size, struct json **out, struct status *st);
 void json_free(struct json *j); /* a root only; NULL is fine */
 

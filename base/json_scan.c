@@ -1,5 +1,5 @@
-/* A scanner that builds nothing. cJSON takes what it likes of numbers, white space and encodings, so that nothing
- * reaches it that this has not seen. */
+/* A scanner that builds nothing. cJSON takes what it likes of numbers, white space and encodings, so that
+ * nothing reaches it that this has not seen. */
 #include "base/json_scan.h"
 
 #include "base/json.h"

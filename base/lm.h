@@ -1,7 +1,7 @@
 /* What a scorer can be asked, whoever answers: the Vulkan model, or a table in a test.
  *
- * The scorer tokenises by the rules of docs/formats 1.3, so that eval and probes never see a token. Its answer
- * to an ask depends on that ask alone, never on its neighbours in the call.
+ * The scorer tokenises by the rules of docs/formats 1.3, so that eval and probes never see a token. Its
+ * answer to an ask depends on that ask alone, never on its neighbours in the call.
  */
 #ifndef LETHE_BASE_LM_H
 #define LETHE_BASE_LM_H
@@ -35,9 +35,11 @@ struct lm_answer {
 
 struct lm {
     void *self;
-    /* [n] asks. RC_FORMAT: an ask that 1.3 refuses (no target token, too long, equal targets); *bad is its index. */
+    /* [n] asks. RC_FORMAT: an ask that 1.3 refuses (no target token, too long, equal targets); *bad is its
+     * index. */
     int (*check)(void *self, const struct lm_ask *asks, size_t n, size_t *bad, struct status *st);
-    /* [n] asks to [n] answers. RC_VERIFY never; a score that is not finite is RC_FORMAT and *bad its index. */
+    /* [n] asks to [n] answers. RC_VERIFY never; a score that is not finite is RC_FORMAT and *bad its
+     * index. */
     int (*score)(void *self, const struct lm_ask *asks, size_t n, struct lm_answer *out, size_t *bad,
                  struct status *st);
     uint64_t tokens; /* tokens that went through the model since it was opened; the scorer counts */

@@ -27,7 +27,8 @@ struct rng_block rng_at(uint64_t seed, enum rng_purpose purpose, uint32_t a, uin
 uint32_t rng_below(uint64_t u, uint32_t n);
 /* Uniform in (0, 1), exact in f32. */
 float rng_uniform(uint32_t w);
-/* Order of examples of an epoch: a Fisher-Yates of 0 … n-1 into out[n]. list 0: training data, 1: replay. */
+/* Order of examples of an epoch: a Fisher-Yates of 0 … n-1 into out[n]. list 0: training data, 1:
+ * replay. */
 void rng_order(uint64_t seed, uint32_t epoch, uint32_t list, uint32_t n, uint32_t *out);
 
 #endif

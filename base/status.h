@@ -1,8 +1,8 @@
 /* Failure as a value: a code that programs branch on, and one sentence that people read.
  *
  * Whatever can fail returns 0 or a negative enum rc, and takes the caller's `struct status *st` last. st may
- * be NULL. The first failure recorded in a status stays; later ones are mostly its echo. A caller that knows a
- * name the callee did not (a path, a suite) puts it in front with status_prefix.
+ * be NULL. The first failure recorded in a status stays; later ones are mostly its echo. A caller that knows
+ * a name the callee did not (a path, a suite) puts it in front with status_prefix.
  */
 #ifndef LETHE_BASE_STATUS_H
 #define LETHE_BASE_STATUS_H

@@ -20,8 +20,8 @@ static bool in_ranges(int32_t cp, const struct range *ranges, size_t n)
 
 /* ---- UTF-8 ---- */
 
-/* Bounds of the second byte are what exclude overlong forms, surrogates and what lies above U+10FFFF, so that an
- * invalid part ends where Unicode's "maximal subpart" does (Unicode 15, 3.9, table 3-7). */
+/* Bounds of the second byte are what exclude overlong forms, surrogates and what lies above U+10FFFF, so that
+ * an invalid part ends where Unicode's "maximal subpart" does (Unicode 15, 3.9, table 3-7). */
 size_t utf8_next(const char *s, size_t n, int32_t *cp)
 {
     const unsigned char *p = (const unsigned char *)s;

@@ -18,7 +18,8 @@ struct gpu;
 #include "cli/commands.def"
 #undef COMMAND
 
-/* Raised by SIGINT and SIGTERM: finish the piece under way, keep the state, stop. A second signal ends at once. */
+/* Raised by SIGINT and SIGTERM: finish the piece under way, keep the state, stop. A second signal ends at
+ * once. */
 extern volatile sig_atomic_t cli_stop;
 void cli_signals(void);
 
@@ -28,14 +29,14 @@ bool cli_help(const struct common *c, const struct usage *usage, const struct op
 /* Opens the device that the user or the machine gives and says once on stderr which it is. */
 MUST_USE int cli_gpu_open(const struct common *c, struct gpu **out, struct status *st);
 
-/* The file that set-up wrote to name the software driver: beside the program, under its share folder, or in the
- * clone that it was built in. false: there is none. */
+/* The file that set-up wrote to name the software driver: beside the program, under its share folder, or in
+ * the clone that it was built in. false: there is none. */
 bool cli_driver_file(struct str *out);
 /* Folder or file of the installation or clone: "probes/sets" or "share/lethe/sets". false: not there. */
 bool cli_data_path(const char *in_clone, const char *installed, struct str *out);
 
-/* Progress on stderr: a bar that is drawn over on a terminal, a line every few seconds elsewhere, nothing when
- * quiet. With `log` not NULL every event is appended there as a record of docs/formats 5.5. */
+/* Progress on stderr: a bar that is drawn over on a terminal, a line every few seconds elsewhere, nothing
+ * when quiet. With `log` not NULL every event is appended there as a record of docs/formats 5.5. */
 struct cli_sink {
     struct event_sink sink;
     bool quiet, terminal;

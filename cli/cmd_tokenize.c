@@ -1,4 +1,5 @@
-/* lethe tokenize: how a model cuts a text, and which tokens of a training line carry the loss. No device is opened. */
+/* lethe tokenize: how a model cuts a text, and which tokens of a training line carry the loss. No device is
+ * opened. */
 #include "cli/cli.h"
 
 #include "base/file.h"

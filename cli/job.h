@@ -1,5 +1,5 @@
-/* The audit as a job: what it is made of, and its steps, each of which leaves a file in the run folder and is passed
- * over when that file is there. So a run that was stopped goes on where it was.
+/* The audit as a job: what it is made of, and its steps, each of which leaves a file in the run folder and is
+ * passed over when that file is there. So a run that was stopped goes on where it was.
  */
 #ifndef LETHE_CLI_JOB_H
 #define LETHE_CLI_JOB_H
@@ -40,12 +40,14 @@ struct job {
     struct str events_path;
 };
 
-/* Reads the audit file, opens model, data and suites, and checks everything that can be known before a plan. */
+/* Reads the audit file, opens model, data and suites, and checks everything that can be known before a
+ * plan. */
 MUST_USE int job_open(struct job *j, struct status *st);
 void job_close(struct job *j);
 /* Makes and signs the plan, or checks that the one in the run folder is the one this audit file makes. */
 MUST_USE int job_plan(struct job *j, struct status *st);
-/* Everything after the plan, up to the archive. Returns a verdict's exit code, 0, 3 or 5, or a negative rc. */
+/* Everything after the plan, up to the archive. Returns a verdict's exit code, 0, 3 or 5, or a negative
+ * rc. */
 MUST_USE int job_audit(struct job *j, struct status *st);
 
 /* The suite of the plan's id among the loaded ones. */

@@ -17,7 +17,8 @@ enum { CHUNK = 64, CHUNK_ZERO = 40 }; /* items a call: the zero pass forms other
 
 /* ---- events ---- */
 
-/* Counts the records of an earlier process and cuts off what it had no time to end. *ended: the last is `end`. */
+/* Counts the records of an earlier process and cuts off what it had no time to end. *ended: the last is
+ * `end`. */
 static int events_open(struct job *j, bool *ended, struct status *st)
 {
     int rc = 0;

@@ -7,8 +7,8 @@
 
 struct key_secret;
 
-/* Loads a secret key; an encrypted one is opened with the first line of `passphrase_file`, or, when that is NULL,
- * with what is typed at the terminal. */
+/* Loads a secret key; an encrypted one is opened with the first line of `passphrase_file`, or, when that is
+ * NULL, with what is typed at the terminal. */
 MUST_USE int cli_key_load(const char *path, const char *passphrase_file, struct key_secret **out,
                           struct status *st);
 /* First line of a file, without its LF. */

@@ -1,6 +1,6 @@
 /* The other records of evidence/ and run/: outputs, deltas, token ledger, supervision
- * (docs/formats/probes.md). Each is one line, written with keys in a fixed order and read with keys in any.
- * */
+ * (docs/formats/probes.md). Each is one line, written with keys in a fixed order and read with keys in
+ * any. */
 #ifndef LETHE_EVAL_RECORD_H
 #define LETHE_EVAL_RECORD_H
 

@@ -1,5 +1,5 @@
-/* base: strings, JSON, hashes, random numbers, text, files. Numbers are the format's vectors, or made by hand.
- * tier: quick */
+/* base: strings, JSON, hashes, random numbers, text, files. Numbers are the format's vectors, or made by
+ * hand. tier: quick */
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/hash.h"
