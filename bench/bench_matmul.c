@@ -2,8 +2,8 @@
  *
  *   bench_matmul [rounds]
  *
- * wall: best round. cpu: from processor seconds of all threads, which holds up on a busy machine (software devices
- * only). Timings decide nothing; the line names the device, so that ratios travel. */
+ * wall: best round. cpu: from processor seconds of all threads, which holds up on a busy machine (software
+ * devices only). Timings decide nothing; the line names the device, so that ratios travel. */
 #include "base/alloc.h"
 #include "base/file.h"
 #include "gpu/device.h"

@@ -383,7 +383,8 @@ void gpu_close(struct gpu *g)
 {
     if (!g)
         return;
-    /* Behind a hang every call may wait for ever: what the device holds is then left to the end of the process. */
+    /* Behind a hang every call may wait for ever: what the device holds is then left to the end of the
+     * process. */
     if (g->device && !g->lost) {
         (void)vkDeviceWaitIdle(g->device);
         ops_close(g);

@@ -1,9 +1,10 @@
 /* A Vulkan device, its memory, and one queue of work.
  *
- * Buffers are plain device addresses. Where the device's memory is visible to the host (integrated GPUs, software
- * drivers) gpu_write and gpu_read are copies; elsewhere they go through a staging ring. Work is recorded by op_run
- * (gpu/op.h) and starts with gpu_submit; everything recorded runs in order, each operator after the one before.
- * One device a process at a time. Open it in the process that uses it: a device does not survive fork.
+ * Buffers are plain device addresses. Where the device's memory is visible to the host (integrated GPUs,
+ * software drivers) gpu_write and gpu_read are copies; elsewhere they go through a staging ring. Work is
+ * recorded by op_run (gpu/op.h) and starts with gpu_submit; everything recorded runs in order, each operator
+ * after the one before. One device a process at a time. Open it in the process that uses it: a device does
+ * not survive fork.
  */
 #ifndef LETHE_GPU_DEVICE_H
 #define LETHE_GPU_DEVICE_H
@@ -34,15 +35,16 @@ struct gpu_choice {
 MUST_USE int gpu_list(const struct gpu_choice *choice, struct gpu_info *out, size_t cap, size_t *n,
                       struct status *st);
 
-/* RC_UNSUPPORTED: no loader, no driver, no such device, or a required feature is missing (named).
- * On a CPU driver sets LP_NATIVE_VECTOR_WIDTH to 512 before the loader opens it when the CPU has AVX-512 and the
- * user has set none. */
+/* RC_UNSUPPORTED: no loader, no driver, no such device, or a required feature is missing (named). On a CPU
+ * driver sets LP_NATIVE_VECTOR_WIDTH to 512 before the loader opens it when the CPU has AVX-512 and the user
+ * has set none. */
 MUST_USE int gpu_open(const struct gpu_choice *choice, struct gpu **out, struct status *st);
 void gpu_close(struct gpu *g);
 const struct gpu_info *gpu_get_info(const struct gpu *g);
 
 /* A buffer in one allocation or several (an address range is always contiguous; a buffer over
- * maxMemoryAllocationSize is RC_LIMIT). Zeroed. RC_NOMEM names the bytes and what was asked for ("weights"). */
+ * maxMemoryAllocationSize is RC_LIMIT). Zeroed. RC_NOMEM names the bytes and what was asked for
+ * ("weights"). */
 struct gpu_buffer {
     uint64_t addr; /* 0: none. Aligned to 256 */
     uint64_t bytes;
@@ -53,22 +55,24 @@ MUST_USE int gpu_alloc(struct gpu *g, uint64_t bytes, const char *what, struct g
 void gpu_free(struct gpu *g, struct gpu_buffer *b);
 uint64_t gpu_bytes_used(const struct gpu *g); /* by all buffers now */
 
-/* Host to device and back, at byte `at` of the buffer. Both wait for submitted work first; recorded work that was
- * not submitted is an error (assert). */
+/* Host to device and back, at byte `at` of the buffer. Both wait for submitted work first; recorded work that
+ * was not submitted is an error (assert). */
 MUST_USE int gpu_write(struct gpu *g, const struct gpu_buffer *b, uint64_t at, const void *data, uint64_t n,
                        struct status *st);
 MUST_USE int gpu_read(struct gpu *g, const struct gpu_buffer *b, uint64_t at, void *data, uint64_t n,
                       struct status *st);
-/* Records a fill with zero bytes / a copy between buffers, in order with the operators. n is a multiple of 4. */
+/* Records a fill with zero bytes / a copy between buffers, in order with the operators. n is a multiple of
+ * 4. */
 MUST_USE int gpu_zero(struct gpu *g, const struct gpu_buffer *b, uint64_t at, uint64_t n, struct status *st);
 MUST_USE int gpu_copy(struct gpu *g, const struct gpu_buffer *from, uint64_t from_at,
                       const struct gpu_buffer *to, uint64_t to_at, uint64_t n, struct status *st);
 
-/* Runs what was recorded and waits for it. RC_DEVICE: lost, or a hang; the message names the last operator. */
+/* Runs what was recorded and waits for it. RC_DEVICE: lost, or a hang; the message names the last
+ * operator. */
 MUST_USE int gpu_submit(struct gpu *g, struct status *st);
 
-/* Messages of the validation layer since gpu_open, and the first of them ("" when there is none). Always 0 unless
- * the layer was asked for, by LETHE_VALIDATION=1 or a build with LETHE_VALIDATE, and is installed. */
+/* Messages of the validation layer since gpu_open, and the first of them ("" when there is none). Always 0
+ * unless the layer was asked for, by LETHE_VALIDATION=1 or a build with LETHE_VALIDATE, and is installed. */
 size_t gpu_validation_errors(const struct gpu *g, const char **first);
 
 #endif

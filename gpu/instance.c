@@ -1,4 +1,5 @@
-/* The loader and the instance: which drivers are there, and what must be in the environment before they open. */
+/* The loader and the instance: which drivers are there, and what must be in the environment before they
+ * open. */
 #define VOLK_IMPLEMENTATION
 #include "gpu/vk.h"
 

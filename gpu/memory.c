@@ -1,5 +1,5 @@
-/* Buffers, and the way between them and the host: a pointer where the host sees the memory, else a staging buffer
- * whose halves take turns. */
+/* Buffers, and the way between them and the host: a pointer where the host sees the memory, else a staging
+ * buffer whose halves take turns. */
 #include "gpu/vk.h"
 
 #include "base/alloc.h"

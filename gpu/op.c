@@ -9,8 +9,9 @@
 enum grid { GRID_ELEMS, GRID_ROWS, GRID_TILES };
 enum { SHAPE_NONE = 8, GROUPS_MAX = 65535 };
 
-/* A block of the output that one workgroup makes: rows, and columns for each invocation of a lane kernel (whose
- * workgroup is one subgroup) or in all. Keep equal to shaders/lib/tile.glsl and shaders/matmul.lane.comp. */
+/* A block of the output that one workgroup makes: rows, and columns for each invocation of a lane kernel
+ * (whose workgroup is one subgroup) or in all. Keep equal to shaders/lib/tile.glsl and
+ * shaders/matmul.lane.comp. */
 enum { TILE = 16, LANE_ROWS = 16, LANE_COLS = 4 };
 
 static const struct {
@@ -26,7 +27,8 @@ static const struct {
 static const char *const PASSES[PASS_COUNT] = { "fwd", "bwd0", "bwd1" };
 static const char *const VARIANTS[VARIANT_COUNT] = { "plain", "lane", "coop" };
 
-/* Built from shaders/: an array of words for each operator, variant and pass with a file, and the list of them. */
+/* Built from shaders/: an array of words for each operator, variant and pass with a file, and the list of
+ * them. */
 #include "spv.h"
 
 static const struct {

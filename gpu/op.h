@@ -1,7 +1,7 @@
 /* The operators of gpu/ops.def, and the one way to run any of them.
  *
- * All operators take one block of arguments by push constant, so the host needs no struct, no descriptor and no
- * function for each. What each pointer and size means stands at the top of shaders/<op>.comp.
+ * All operators take one block of arguments by push constant, so the host needs no struct, no descriptor and
+ * no function for each. What each pointer and size means stands at the top of shaders/<op>.comp.
  */
 #ifndef LETHE_GPU_OP_H
 #define LETHE_GPU_OP_H

@@ -1,5 +1,5 @@
-/* Recording and running. Operators go into one command buffer, each followed by a barrier; a few command buffers
- * take turns, so that a long recording starts while it is still being written. */
+/* Recording and running. Operators go into one command buffer, each followed by a barrier; a few command
+ * buffers take turns, so that a long recording starts while it is still being written. */
 #include "gpu/vk.h"
 
 #include <assert.h>

@@ -115,7 +115,7 @@ MUST_USE int memory_open(struct gpu *g, struct status *st);
 void memory_close(struct gpu *g);
 void memory_bury(struct gpu *g); /* frees what was given back while work was recorded */
 
-/* ---- cache.c: pipelines between runs, in the user's cache folder; whatever fails there is no failure ---- */
+/* ---- cache.c: pipelines between runs, in the user's cache folder. What fails there is no failure ---- */
 void cache_open(struct gpu *g);
 void cache_close(struct gpu *g);
 

@@ -7,10 +7,10 @@
 //   dq = sum_j ds_j k_j      dk_j = sum_q ds_j q      dv_j = sum_q p_j do
 // p: q, k, v, o, lse, span | q, k, v, o, lse, span, do, dq | block of q, k, v, o, lse, span, do, dk, dv
 // d: rows * H (bwd1: rows * KV), H, KV, width of a head (SHAPE)      f: scale
-// span: {first row of the prefix, its length, first row of its own, end}: the prefix, then own rows up to itself;
-// end is one past the last row of the sequence. bwd1 knows no prefix.
-// One invocation a query (bwd1: a key) and head. Keys come one after the other, and the running maximum moves only
-// when a key exceeds it, so no bit depends on where rows lie or what lies beside them.
+// span: {first row of the prefix, its length, first row of its own, end}: the prefix, then own rows up to
+// itself; end is one past the last row of the sequence. bwd1 knows no prefix. One invocation a query (bwd1: a
+// key) and head. Keys come one after the other, and the running maximum moves only when a key exceeds it, so
+// no bit depends on where rows lie or what lies beside them.
 // Source: Milakov and Gimelshein 2018, arXiv 1805.02867; Dao et al. 2022, arXiv 2205.14135.
 const float LEAST = -3.0e38;
 

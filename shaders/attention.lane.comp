@@ -4,11 +4,11 @@
 #include "lib/op.glsl"
 #include "lib/lane.glsl"
 // passes: fwd bwd0 bwd1
-// attention.comp for narrow subgroups, with its bits. A workgroup is one subgroup, WG neighbouring queries (bwd1: keys)
-// of one head; a lane owns a row. Rows of the other side come BLOCK at a time, spread over the lanes by pairs, and
-// are broadcast. Lanes of several sequences share a workgroup: each keeps its own cursor into its own keys, the
-// subgroup takes the lowest, and who does not see a key keeps what it has, whatever that key holds.
-// The width of a head is even.
+// attention.comp for narrow subgroups, with its bits. A workgroup is one subgroup, WG
+// neighbouring queries (bwd1: keys) of one head; a lane owns a row. Rows of the other side come BLOCK at a
+// time, spread over the lanes by pairs, and are broadcast. Lanes of several sequences share a workgroup: each
+// keeps its own cursor into its own keys, the subgroup takes the lowest, and who does not see a key keeps
+// what it has, whatever that key holds. The width of a head is even.
 const float LEAST = -3.0e38;
 const uint BLOCK = PASS == BWD1 ? 2 : 4;
 const uint HELD = (SHAPE / 2 + WG - 1) / WG; // pairs of a row that a lane holds

@@ -3,7 +3,8 @@
 #include "lib/op.glsl"
 #include "lib/philox.glsl"
 // u = drop(x) A^T      dx += drop(du A)      dA += du^T drop(x)      x [m, k], A [r, k], u [m, r]
-// drop(x) = x / (1 - p) where the mask keeps, else 0; the mask is drawn again in each pass. Threshold 0: no dropout.
+// drop(x) = x / (1 - p) where the mask keeps, else 0; the mask is drawn again in each pass. Threshold 0: no
+// dropout.
 // p: x, A, u, seed | 0, A, du, dx, seed | x, 0, du, dA, seed
 // d: m, r, k, floats a row of x and dx, threshold, tensor, step, token of row 0      f: 1 / (1 - p)
 float drop(float x, uint row, uint feature)

@@ -1,11 +1,12 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "lib/op.glsl"
-// y = x W^T      dx = dy W      dW += dy^T x      x [m, k], W [n, k] packed, y [m, n], dW [n, k] row after row
+// y = x W^T      dx = dy W      dW += dy^T x
+// x [m, k], W [n, k] packed, y [m, n], dW [n, k] row after row
 // p: x, W, y | 0, W, dy, dx | x, 0, dy, dW
 // d: m, n, k, floats a row of x (bwd0: of dy), of y (bwd0: of dx; bwd1: of dy), 1 to add to what y (dx) holds
-// A sum is added when it is whole: begun from y it would be rounded at every step to the digits of y, and a gradient
-// would depend on those before it.
+// A sum is added when it is whole: begun from y it would be rounded at every step to the digits of y, and a
+// gradient would depend on those before it.
 #if PASS == FWD
 float left(uint i, uint l) { return F32(arg.p[0]).v[i * arg.d[3] + l]; }
 float right(uint l, uint j) { return F32(arg.p[1]).v[packed_at(j, l, arg.d[2])]; }

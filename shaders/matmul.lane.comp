@@ -3,11 +3,11 @@
 #include "lib/op.glsl"
 #include "lib/lane.glsl"
 // passes: fwd bwd0 bwd1
-// matmul.comp for narrow subgroups. A workgroup is one subgroup and makes ROWS x (COLS WG) of the output; a lane owns
-// COLS columns of all the rows. The left factor comes 16 steps of the inner index at a time, 8 pairs a row spread over
-// the lanes; the packed weight comes by pairs, along k in fwd and across it in bwd0. Sums run in ascending order, so
-// the bits are those of the plain kernel.
-// Rows of x, y and their gradients start at even floats. Rows past the last repeat it, and are not stored.
+// matmul.comp for narrow subgroups. A workgroup is one subgroup and makes ROWS x (COLS
+// WG) of the output; a lane owns COLS columns of all the rows. The left factor comes 16 steps of the inner
+// index at a time, 8 pairs a row spread over the lanes; the packed weight comes by pairs, along k in fwd and
+// across it in bwd0. Sums run in ascending order, so the bits are those of the plain kernel. Rows of x, y and
+// their gradients start at even floats. Rows past the last repeat it, and are not stored.
 #if PASS == BWD1
 float small_at(uint l, uint j) { return F32(arg.p[2]).v[l * arg.d[4] + min(j, arg.d[1] - 1)]; }
 vec2 wide_at(uint l, uint c) { return pair_at(Pairs(arg.p[0]), (l * arg.d[3] + c) / 2); }

@@ -3,8 +3,9 @@
 #include "lib/op.glsl"
 #include "lib/lane.glsl"
 // passes: fwd bwd0
-// rmsnorm.comp without barriers, which a software driver pays dearly: a lane owns a row. The weight, which all rows
-// share, is spread over the lanes and broadcast. Sums run in ascending order by blocks of 16 columns.
+// rmsnorm.comp without barriers, which a software driver pays dearly: a lane owns a row. The
+// weight, which all rows share, is spread over the lanes and broadcast. Sums run in ascending order by blocks
+// of 16 columns.
 const uint HELD = (8 + WG - 1) / WG; // pairs of 16 columns that a lane holds
 
 vec2 weight_pair(vec2 held[HELD], uint i)

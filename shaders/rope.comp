@@ -1,8 +1,8 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "lib/op.glsl"
-// Turns each pair of a head by its position's angle, in place: (a, b) <- (a c - b s, a s + b c). The gradient is
-// turned back: s is negated.
+// Turns each pair of a head by its position's angle, in place: (a, b) <- (a c - b s, a s + b c). The gradient
+// is turned back: s is negated.
 // p: x [rows, stride], pos [rows], table [maxpos][head/2][2] of cos, sin
 // d: rows * heads * head/2, heads, head, stride, pairing (0: elements 2i and 2i+1, 1: i and i + head/2)
 // Source: Su et al. 2021, arXiv 2104.09864.

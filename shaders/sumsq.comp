@@ -2,8 +2,8 @@
 #extension GL_GOOGLE_include_directive : require
 #include "lib/op.glsl"
 #include "lib/reduce.glsl"
-// out = sum of x^2 over a tensor. One workgroup, whatever the size: runs of RUN elements in each invocation, then
-// their sums, then a tree.
+// out = sum of x^2 over a tensor. One workgroup, whatever the size: runs of RUN elements in each invocation,
+// then their sums, then a tree.
 // p: x, out      d: 1, elements
 const uint RUN = 32;
 

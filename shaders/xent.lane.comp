@@ -3,8 +3,8 @@
 #include "lib/op.glsl"
 #include "lib/lane.glsl"
 // passes: fwd bwd0
-// xent.comp without barriers: a lane owns a row, and its sums run in ascending order by blocks of 16 columns. Rows of
-// logits start at even floats.
+// xent.comp without barriers: a lane owns a row, and its sums run in ascending order by
+// blocks of 16 columns. Rows of logits start at even floats.
 const float LEAST = -3.4e38;
 
 #if PASS == FWD

@@ -336,7 +336,8 @@ static void ref_gather(const struct scene *s, double *const out[OUTPUTS])
         out[0][i] = ref_in[0][words[i / width] * width + i % width];
 }
 
-/* ---- xent: rows, columns in all, room behind a row, columns of a chunk (scene_run goes through the chunks) ---- */
+/* ---- xent: rows, columns in all, room behind a row, columns of a chunk (scene_run goes through the chunks)
+ * ---- */
 
 static void shape_xent(struct scene *s)
 {

@@ -51,8 +51,8 @@ struct spec {
     void (*values)(void); /* changes ref_in where not everything in [-2, 2) makes sense */
     /* What dy is the cotangent of, where that is not output 0. */
     void (*loss)(const struct scene *s, double *out);
-    /* Pointers of each pass: a-e inputs, i words, x-z outputs, + dy, A-E gradients, 0 nothing, s seed, & a block of
-     * all that follow. */
+    /* Pointers of each pass: a-e inputs, i words, x-z outputs, + dy, A-E gradients, 0 nothing, s seed, & a
+     * block of all that follow. */
     const char *p[PASS_COUNT];
     bool needs_forward; /* its backward passes read outputs */
     bool same_bits;     /* every variant adds in the same order */

@@ -221,8 +221,8 @@ END_TEST
 
 /* ---- the queue ---- */
 
-/* Each operator adds one of two numbers to the other, so all need the one before; then more work than a submission
- * takes, and a buffer that is given back while recorded work names it. */
+/* Each operator adds one of two numbers to the other, so all need the one before; then more work than a
+ * submission takes, and a buffer that is given back while recorded work names it. */
 START_TEST(recorded_work_runs_in_order)
 {
     float x[2] = { 1, 1 };

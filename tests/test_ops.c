@@ -4,13 +4,14 @@
  * A row is an operator, a shape and two tolerances. For every variant that the device can run:
  *
  *   forward   outputs are within fwd (1 + |y|) of the reference.
- *   backward  sampled elements of each gradient are within bwd (1 + |g|) of central differences of the reference,
- *             contracted with a random cotangent: nobody writes a second backward, and no gradient hides in a sum.
+ *   backward  sampled elements of each gradient are within bwd (1 + |g|) of central differences of the
+ *             reference, contracted with a random cotangent: nobody writes a second backward, and no gradient
+ *             hides in a sum.
  *   repeat    a second run gives the same bits, and so does every variant of a product and of attention.
  *   canaries  no byte outside the outputs changed: inputs hold what they held, all else a hash of its offset.
  *
- * A row's seed comes from the row, so it fails alone and again. LETHE_SEEDS=100 runs a hundred seeds a row and
- * prints the worst error, which is how tolerances are chosen. LETHE_FULL=1 runs the slow rows too.
+ * A row's seed comes from the row, so it fails alone and again. LETHE_SEEDS=100 runs a hundred seeds a row
+ * and prints the worst error, which is how tolerances are chosen. LETHE_FULL=1 runs the slow rows too.
  */
 #include "tests/ops_scene.h"
 
@@ -23,8 +24,8 @@
 enum { SAMPLES = 48, LARGE = 3000, SAMPLES_LARGE = 6 }; /* a sample costs two runs of the reference */
 
 // clang-format off
-/* Beside each row: the worst errors on lavapipe (Mesa 25.0.7) over LETHE_SEEDS=100. A tolerance is at most ten
- * times that, or 1e-6 where that is less, since other devices may round exp otherwise. */
+/* Beside each row: the worst errors on lavapipe (Mesa 25.0.7) over LETHE_SEEDS=100. A tolerance is at most
+ * ten times that, or 1e-6 where that is less, since other devices may round exp otherwise. */
 static const struct row TABLE[] = {
     /* rows, vocabulary, width */
     { OP_embed, { 1, 1, 2 },        .fwd = 1e-6 },
@@ -612,8 +613,8 @@ static void attention_same(const struct scene *s, size_t row, size_t at, const c
     }
 }
 
-/* One sequence of `n` rows at row 0; then its first `prefix` rows at row 1, and what follows them at row `at`, with
- * rows of NaN between that nobody names. */
+/* One sequence of `n` rows at row 0; then its first `prefix` rows at row 1, and what follows them at row
+ * `at`, with rows of NaN between that nobody names. */
 static void check_sequences(struct scene *s, enum variant variant, uint32_t n, uint32_t prefix, uint32_t at)
 {
     static unsigned char kept[ARENA];

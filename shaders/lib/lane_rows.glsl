@@ -1,6 +1,6 @@
-// A product with few columns: out[i, j] = sum over l of left[i, l] right[l, j]. A lane owns a row and 8 columns; the
-// right factor is spread over the lanes 16 steps at a time. Sums run in ascending order.
-// Before this file stand
+// A product with few columns: out[i, j] = sum over l of left[i, l] right[l, j]. A lane owns a row and 8
+// columns; the right factor is spread over the lanes 16 steps at a time. Sums run in ascending order. Before
+// this file stand
 //   vec2 left_pair(uint i, uint l)    l is even and inside
 //   float left(uint i, uint l), right(uint l, uint j)
 //   void store(uint i, uint j, float sum)

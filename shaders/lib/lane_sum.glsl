@@ -1,7 +1,7 @@
-// Sums over tokens of a small factor times a wide one: out[j, c] = sum over l of small[l, j] wide[l, c]. A lane owns
-// SUM_PAIRS pairs of columns of SUM_ROWS rows; the small factor is spread over the lanes 8 tokens at a time. One
-// workgroup takes all tokens, in ascending order.
-// Before this file stand SUM_ROWS, SUM_PAIRS and
+// Sums over tokens of a small factor times a wide one: out[j, c] = sum over l of small[l, j] wide[l, c]. A
+// lane owns SUM_PAIRS pairs of columns of SUM_ROWS rows; the small factor is spread over the lanes 8 tokens
+// at a time. One workgroup takes all tokens, in ascending order. Before this file stand SUM_ROWS, SUM_PAIRS
+// and
 //   float small_at(uint l, uint j)    j may pass the last row
 //   vec2 wide_at(uint l, uint c)      c is even and inside
 //   void store(uint j, uint c, float sum)

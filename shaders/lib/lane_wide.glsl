@@ -1,6 +1,6 @@
-// A product with a short inner index: out[i, c] = sum over l of left[i, l] right[l, c]. A lane owns two columns of 16
-// rows; the left factor is spread over the lanes 8 steps at a time. Sums run in ascending order.
-// Before this file stand
+// A product with a short inner index: out[i, c] = sum over l of left[i, l] right[l, c]. A lane owns two
+// columns of 16 rows; the left factor is spread over the lanes 8 steps at a time. Sums run in ascending
+// order. Before this file stand
 //   float left(uint i, uint l)
 //   vec2 right_pair(uint l, uint c)    columns c and c + 1; c is even, only c need be inside
 //   void store(uint i, uint c, vec2 sum, bool both)

@@ -18,11 +18,12 @@ layout(buffer_reference, scalar, buffer_reference_align = 4) buffer F32 { float 
 layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer U32 { uint v[]; };
 layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Addresses { uvec2 v[]; };
 
-// Keep equal to struct op_args: eight addresses, eight sizes, four scalars. An address is a uvec2, since not every
-// device has 64-bit integers.
+// Keep equal to struct op_args: eight addresses, eight sizes, four scalars. An address is a uvec2, since not
+// every device has 64-bit integers.
 layout(push_constant, scalar) uniform Args { uvec2 p[8]; uint d[8]; vec4 f; } arg;
 
-// A dispatch is at most 65535 workgroups wide, so an invocation may own several elements, a workgroup several rows.
+// A dispatch is at most 65535 workgroups wide, so an invocation may own several elements, a workgroup several
+// rows.
 #define EACH_ELEMENT(i, n) for (uint i = gl_GlobalInvocationID.x; i < (n); i += gl_NumWorkGroups.x * WG)
 #define EACH_ROW(row, n) for (uint row = gl_WorkGroupID.x; row < (n); row += gl_NumWorkGroups.x)
 #define EACH_COLUMN(c, n) for (uint c = gl_LocalInvocationID.x; c < (n); c += WG)

@@ -1,5 +1,5 @@
-// Philox4x32-10 (Salmon et al. 2011), and dropout by it. A round multiplies two words of the counter, crosses the
-// halves of the products, and mixes in the key, which a Weyl sequence moves on.
+// Philox4x32-10 (Salmon et al. 2011), and dropout by it. A round multiplies two words of the counter, crosses
+// the halves of the products, and mixes in the key, which a Weyl sequence moves on.
 uvec4 philox(uvec4 c, uvec2 key)
 {
     [[unroll]] for (uint round = 0; round < 10; round++) {
@@ -12,8 +12,8 @@ uvec4 philox(uvec4 c, uvec2 key)
     return c;
 }
 
-// Whether dropout keeps a feature of a token. Elements count over the whole step, token * width + feature, in up to
-// 34 bits; element e has word e % 4 of block e / 4.
+// Whether dropout keeps a feature of a token. Elements count over the whole step, token * width + feature, in
+// up to 34 bits; element e has word e % 4 of block e / 4.
 bool dropout_keeps(uint token, uint width, uint feature, uint tensor, uint step, uint threshold, uvec2 seed)
 {
     uint high, low, carry;

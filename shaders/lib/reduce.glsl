@@ -1,5 +1,5 @@
-// Trees over the workgroup. Their shape is fixed by WG, a power of two, and not by the width of subgroups: every
-// device adds in the same order. All invocations call, all get the result.
+// Trees over the workgroup. Their shape is fixed by WG, a power of two, and not by the width of subgroups:
+// every device adds in the same order. All invocations call, all get the result.
 shared float reduce_part[WG];
 
 #define REDUCE(name, combine)                                                 \

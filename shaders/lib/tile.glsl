@@ -1,5 +1,5 @@
-// A product through shared memory. One workgroup makes blocks of TILE x TILE, one invocation an element; both factors
-// pass a TILE of the inner index at a time, and each sum runs along that index in ascending order.
+// A product through shared memory. One workgroup makes blocks of TILE x TILE, one invocation an element; both
+// factors pass a TILE of the inner index at a time, and each sum runs along that index in ascending order.
 // Before this file stand
 //   float left(uint i, uint l), right(uint l, uint j)   the factors
 //   void store(uint i, uint j, float sum)
