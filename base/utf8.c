@@ -249,7 +249,7 @@ int utf8_width(const char *s, size_t n)
 
 /* ---- text from outside (docs/formats 9.1) ---- */
 
-enum { CUT_NONE = 0 };
+enum target { TO_TERMINAL, TO_MARKDOWN, TO_HTML, TO_ATTRIBUTE };
 
 /* Shown by number: C1, bidi, invisible, private use, unassigned (surrogates never come here). */
 static bool is_shown_by_number(int32_t cp)
@@ -389,4 +389,135 @@ void escape_html(const char *s, size_t n, size_t limit, struct str *out)
 void escape_html_attribute(const char *s, size_t n, struct str *out)
 {
     each_point(s, n, CUT_NONE, point_attribute, out);
+}
+
+static void put_marked(struct str *out, enum target target, const char *text)
+{
+    if (target == TO_HTML)
+        str_printf(out, "<span class=\"c\">%s</span>", text);
+    else
+        str_puts(out, text);
+}
+
+/* The five characters of HTML. False: cp is none of them. */
+static bool put_entity(struct str *out, int32_t cp)
+{
+    static const char *const entities[][2] = {
+        { "&", "&amp;" }, { "<", "&lt;" }, { ">", "&gt;" }, { "\"", "&quot;" }, { "'", "&#39;" },
+    };
+    for (size_t i = 0; i < sizeof entities / sizeof *entities; i++)
+        if (cp == entities[i][0][0]) {
+            str_puts(out, entities[i][1]);
+            return true;
+        }
+    return false;
+}
+
+static void put_point(struct str *out, enum target target, bool block, int32_t cp)
+{
+    struct str text = { 0 };
+    if (cp < 0) {
+        utf8_put(out, 0xFFFD);
+    } else if (block && (cp == '\n' || cp == '\t')) {
+        utf8_put(out, cp);
+    } else if (target == TO_MARKDOWN && cp == '\n') {
+        str_putc(out, ' ');
+    } else if (cp < 0x20 || cp == 0x7F) {
+        utf8_put(&text, cp == 0x7F ? 0x2421 : 0x2400 + cp);
+        put_marked(out, target, str_text(&text));
+    } else if (is_shown_by_number(cp)) {
+        str_printf(&text, "\u27E8U+%04X\u27E9", (unsigned)cp);
+        put_marked(out, target, str_text(&text));
+    } else if (target == TO_MARKDOWN && cp == '|') {
+        str_puts(out, "\\|");
+    } else if (target < TO_HTML || !put_entity(out, cp)) {
+        utf8_put(out, cp);
+    }
+    out->failed |= text.failed;
+    str_release(&text);
+}
+
+static void escape(const char *s, size_t n, size_t limit, enum target target, bool block, struct str *out)
+{
+    size_t points = 0;
+    for (size_t i = 0; i < n; points++) {
+        int32_t cp;
+        if (limit > 0 && points == limit) {
+            str_printf(out, "\u2026 (+%zu)", utf8_points(s + i, n - i));
+            return;
+        }
+        i += utf8_next(s + i, n - i, &cp);
+        put_point(out, target, block, cp);
+    }
+}
+
+void escape_terminal(const char *s, size_t n, size_t limit, struct str *out)
+{
+    escape(s, n, limit, TO_TERMINAL, false, out);
+}
+
+void escape_terminal_block(const char *s, size_t n, size_t limit, struct str *out)
+{
+    escape(s, n, limit, TO_TERMINAL, true, out);
+}
+
+/* CommonMark 6.1: a fence longer than any run of backticks inside. One blank at either end is taken off again by
+ * the reader unless all is blank, so that text which begins or ends with a blank or a backtick gets one. */
+void escape_markdown(const char *s, size_t n, size_t limit, struct str *out)
+{
+    struct str text = { 0 };
+    escape(s, n, limit, TO_MARKDOWN, false, &text);
+    const char *t = str_text(&text);
+    size_t fence = 1, run = 0;
+    bool blank = true;
+    for (size_t i = 0; i < text.size; i++) {
+        run = t[i] == '`' ? run + 1 : 0;
+        fence = run >= fence ? run + 1 : fence;
+        blank = blank && t[i] == ' ';
+    }
+    bool pad = !blank && (strchr(" `", t[0]) || strchr(" `", t[text.size - 1]));
+    for (size_t i = 0; i < fence; i++)
+        str_putc(out, '`');
+    if (pad || text.size == 0) /* an empty code span does not exist */
+        str_putc(out, ' ');
+    str_add(out, t, text.size);
+    if (pad)
+        str_putc(out, ' ');
+    for (size_t i = 0; i < fence; i++)
+        str_putc(out, '`');
+    out->failed |= text.failed;
+    str_release(&text);
+}
+
+static void put_bdi(const char *s, size_t n, size_t limit, bool block, struct str *out)
+{
+    str_puts(out, "<bdi>");
+    escape(s, n, limit, TO_HTML, block, out);
+    str_puts(out, "</bdi>");
+}
+
+void escape_html(const char *s, size_t n, size_t limit, struct str *out)
+{
+    put_bdi(s, n, limit, false, out);
+}
+
+void escape_html_block(const char *s, size_t n, size_t limit, struct str *out)
+{
+    put_bdi(s, n, limit, true, out);
+}
+
+void escape_html_attribute(const char *s, size_t n, struct str *out)
+{
+    escape(s, n, 0, TO_ATTRIBUTE, false, out);
+}
+
+void text_show_spaces(const char *s, size_t n, struct str *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool edge = i == 0 || i + 1 == n || s[i - 1] == ' ' || s[i + 1] == ' ';
+        if (s[i] == ' ' && edge)
+            str_puts(out, "\u2423");
+        else
+            str_putc(out, s[i]);
+    }
 }

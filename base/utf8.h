@@ -32,10 +32,14 @@ const char *utf8_unicode_version(void);
 int utf8_width(const char *s, size_t n); /* terminal columns of escaped text */
 
 /* Untrusted text for each target (docs/formats 9.1). limit 0: whole; else cut at that many code points with
- * "… (+N)". block: LF and TAB stay. */
+ * "… (+N)". In a block LF and TAB stay; elsewhere they are shown (Markdown: LF as a space). */
 void escape_terminal(const char *s, size_t n, size_t limit, struct str *out);
+void escape_terminal_block(const char *s, size_t n, size_t limit, struct str *out);
 void escape_markdown(const char *s, size_t n, size_t limit, struct str *out); /* as a code span */
 void escape_html(const char *s, size_t n, size_t limit, struct str *out);     /* inside <bdi> */
+void escape_html_block(const char *s, size_t n, size_t limit, struct str *out);
 void escape_html_attribute(const char *s, size_t n, struct str *out);
+/* Token texts, before one of the above: leading, trailing and double spaces as U+2423. */
+void text_show_spaces(const char *s, size_t n, struct str *out);
 
 #endif
