@@ -1,0 +1,312 @@
+/* adapter_config.json. A key is read, is without effect on what an adapter computes, or must be off (absent,
+ * null, false or empty): so what a later PEFT adds is refused by name, and never ignored. */
+#include "model/adapter_own.h"
+
+#include "base/utf8.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* PEFT's own defaults, for keys that are not there. */
+enum { PEFT_RANK = 8, PEFT_ALPHA = 8 };
+
+static bool among(const char *const *list, const char *text)
+{
+    while (*list && strcmp(*list, text) != 0)
+        list++;
+    return *list != NULL;
+}
+
+/* ---- reading ---- */
+
+static bool is_off(const struct json *value)
+{
+    switch (json_type(value)) {
+    case JSON_NULL:
+        return true;
+    case JSON_BOOL:
+        return !json_bool(value);
+    case JSON_ARRAY:
+    case JSON_OBJECT:
+        return json_size(value) == 0;
+    default:
+        return false;
+    }
+}
+
+static int keys_check(const struct json *tree, struct status *st)
+{
+    static const char *const read[] = { "peft_type",  "task_type",     "target_modules", "r",
+                                        "lora_alpha", "use_rslora",    "lora_dropout",   "init_lora_weights",
+                                        "bias",       "alpha_pattern", "rank_pattern",   NULL };
+    /* Where the adapter came from, and how it began. */
+    static const char *const idle[] = { "auto_mapping",      "base_model_name_or_path",
+                                        "eva_config",        "inference_mode",
+                                        "megatron_core",     "peft_version",
+                                        "revision",          "runtime_config",
+                                        "qalora_group_size", NULL };
+    for (const struct json *m = json_first(tree); m; m = json_next(m)) {
+        const char *key = json_key(m);
+        if (!among(read, key) && !among(idle, key) && !is_off(m))
+            return status_fail(st, RC_UNSUPPORTED, "key '%.60s' is set: it is not honoured", key);
+    }
+    return 0;
+}
+
+/* A text that must be `want`; missing and null are fine. */
+static int text_check(const struct json *tree, const char *key, const char *want, struct status *st)
+{
+    const struct json *value = json_find(tree, key);
+    if (!value || json_type(value) == JSON_NULL)
+        return 0;
+    const char *text = json_text(value);
+    if (!text)
+        return status_fail(st, RC_FORMAT, "key '%s': a text is wanted", key);
+    if (strcmp(text, want) != 0)
+        return status_fail(st, RC_UNSUPPORTED, "key '%s' is '%.40s', only '%s' is honoured", key, text, want);
+    return 0;
+}
+
+/* Other ways to begin change the weights of the base, which the adapter's file does not hold. */
+static int init_check(const struct json *tree, struct status *st)
+{
+    static const char *const honoured[] = { "gaussian", "eva", "orthogonal", NULL };
+    const struct json *value = json_find(tree, "init_lora_weights");
+    if (!value || json_type(value) == JSON_BOOL || json_type(value) == JSON_NULL)
+        return 0;
+    const char *text = json_text(value);
+    if (!text)
+        return status_fail(st, RC_FORMAT, "key 'init_lora_weights': a boolean or a text is wanted");
+    if (!among(honoured, text))
+        return status_fail(st, RC_UNSUPPORTED,
+                           "key 'init_lora_weights' is '%.40s', which changes the weights of the base", text);
+    return 0;
+}
+
+static int number_read(const struct json *tree, const char *key, double *out, struct status *st)
+{
+    const struct json *value = json_find(tree, key);
+    if (!value)
+        return 0;
+    if (json_type(value) != JSON_NUMBER)
+        return status_fail(st, RC_FORMAT, "key '%s': a number is wanted", key);
+    *out = json_double(value);
+    return 0;
+}
+
+static int targets_read(const struct json *tree, uint32_t *out, struct status *st)
+{
+    const struct json *value = json_find(tree, "target_modules");
+    if (!value)
+        return status_fail(st, RC_FORMAT, "key 'target_modules' is missing");
+    const char *text = json_text(value);
+    if (text && strcmp(text, "all-linear") == 0) {
+        *out = ROLE_BITS_LINEAR;
+        return 0;
+    }
+    if (text)
+        return status_fail(st, RC_UNSUPPORTED,
+                           "key 'target_modules' is '%.40s': patterns are not honoured, lists are", text);
+    if (json_type(value) != JSON_ARRAY || json_size(value) == 0)
+        return status_fail(st, RC_FORMAT, "key 'target_modules': a list of modules is wanted");
+    for (const struct json *m = json_first(value); m; m = json_next(m)) {
+        enum tensor_role role;
+        if (!json_text(m))
+            return status_fail(st, RC_FORMAT, "key 'target_modules': a list of texts is wanted");
+        if (!role_find(json_text(m), &role))
+            return status_fail(st, RC_UNSUPPORTED, "key 'target_modules' has '%.40s', which is not honoured",
+                               json_text(m));
+        *out |= ROLE_BIT(role);
+    }
+    return 0;
+}
+
+static int patterns_get(const struct json *tree, const char *key, const struct json **out, struct status *st)
+{
+    const struct json *value = json_find(tree, key);
+    if (!value || json_type(value) == JSON_NULL)
+        return 0;
+    if (json_type(value) != JSON_OBJECT)
+        return status_fail(st, RC_FORMAT, "key '%s': an object is wanted", key);
+    for (const struct json *m = json_first(value); m; m = json_next(m)) {
+        const char *pattern = json_key(m);
+        if (!*pattern || pattern[strspn(pattern, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                                 "0123456789_.")])
+            return status_fail(st, RC_UNSUPPORTED, "key '%s' has '%.40s': only names and dots are honoured",
+                               key, pattern);
+        if (json_type(m) != JSON_NUMBER)
+            return status_fail(st, RC_FORMAT, "key '%s', '%.40s': a number is wanted", key, pattern);
+    }
+    *out = value;
+    return 0;
+}
+
+static int config_read(const struct json *tree, struct adapter_config *out, struct status *st)
+{
+    int rc = 0;
+    int64_t r = PEFT_RANK;
+    const struct json *rslora = NULL;
+    *out = (struct adapter_config){ .alpha = PEFT_ALPHA };
+    if (json_find(tree, "r"))
+        TRY(json_get_int(tree, "r", 1, ADAPTER_RANK_MAX, &r, st));
+    out->r = (uint32_t)r;
+    TRY(number_read(tree, "lora_alpha", &out->alpha, st));
+    TRY(number_read(tree, "lora_dropout", &out->dropout, st));
+    if (!(out->dropout >= 0 && out->dropout < 1))
+        FAIL(st, RC_FORMAT, "key 'lora_dropout' is %g, 0 to less than 1 is wanted", out->dropout);
+    if (json_find(tree, "use_rslora")) {
+        TRY(json_get(tree, "use_rslora", JSON_BOOL, &rslora, st));
+        out->rslora = json_bool(rslora);
+    }
+    TRY(targets_read(tree, &out->targets, st));
+out:
+    return rc;
+}
+
+int adapter_peft_parse(const char *data, size_t size, struct adapter_peft *out, struct status *st)
+{
+    int rc = 0;
+    struct adapter_peft p = { 0 };
+    const char *type = NULL;
+    TRY(json_parse(data, size, &p.tree, st));
+    if (json_type(p.tree) != JSON_OBJECT)
+        FAIL(st, RC_FORMAT, "an object is wanted");
+    TRY(json_get_text(p.tree, "peft_type", &type, st));
+    TRY(text_check(p.tree, "peft_type", "LORA", st));
+    TRY(text_check(p.tree, "task_type", "CAUSAL_LM", st));
+    TRY(text_check(p.tree, "bias", "none", st));
+    TRY(keys_check(p.tree, st));
+    TRY(init_check(p.tree, st));
+    TRY(config_read(p.tree, &p.config, st));
+    TRY(patterns_get(p.tree, "rank_pattern", &p.patterns.rank, st));
+    TRY(patterns_get(p.tree, "alpha_pattern", &p.patterns.alpha, st));
+    *out = p;
+    p = (struct adapter_peft){ 0 };
+out:
+    adapter_peft_release(&p);
+    return rc;
+}
+
+void adapter_peft_release(struct adapter_peft *p)
+{
+    json_free(p->tree);
+    *p = (struct adapter_peft){ 0 };
+}
+
+/* PEFT takes a pattern as a regular expression for the end of a path, from its start or from behind a dot.
+ * Of names and dots only the dot is special: it stands for any character. */
+static bool pattern_matches(const char *pattern, const char *path)
+{
+    const size_t n = strlen(pattern), all = strlen(path);
+    if (n > all || (n < all && path[all - n - 1] != '.'))
+        return false;
+    const char *end = path + all - n;
+    for (size_t i = 0; i < n; i++)
+        if (pattern[i] != '.' && pattern[i] != end[i])
+            return false;
+    return true;
+}
+
+static const struct json *pattern_find(const struct json *patterns, const char *path)
+{
+    if (!patterns)
+        return NULL;
+    const struct json *m = json_first(patterns);
+    while (m && !pattern_matches(json_key(m), path))
+        m = json_next(m);
+    return m;
+}
+
+int adapter_patterns_apply(const struct adapter_patterns *patterns, struct adapter_part *p, struct status *st)
+{
+    char path[ROLE_PATH_MAX];
+    role_path(p->role, p->block, path);
+    const struct json *rank = pattern_find(patterns->rank, path);
+    const struct json *alpha = pattern_find(patterns->alpha, path);
+    if (rank && (!json_is_int(rank) || json_int(rank) < 1 || json_int(rank) > ADAPTER_RANK_MAX))
+        return status_fail(st, RC_FORMAT, "key 'rank_pattern', '%.40s' is %g, 1 to %d is wanted",
+                           json_key(rank), json_double(rank), ADAPTER_RANK_MAX);
+    if (rank)
+        p->r = (uint32_t)json_int(rank);
+    if (alpha)
+        p->alpha = json_double(alpha);
+    return 0;
+}
+
+/* ---- writing ---- */
+
+/* A whole number as such, else the shortest decimal that reads back equal; `point` makes 0 a float, 0.0. */
+static void put_number(struct str *s, double x, bool point)
+{
+    char text[40];
+    int digits = 1;
+    if (x == floor(x) && fabs(x) < 1e15) {
+        str_printf(s, point ? "%.1f" : "%.0f", x + 0.0);
+        return;
+    }
+    do
+        snprintf(text, sizeof text, "%.*g", digits, x);
+    while (strtod(text, NULL) != x && ++digits <= 17);
+    str_puts(s, text);
+}
+
+static void put_patterns(struct str *s, const struct adapter *x, bool rank)
+{
+    bool any = false;
+    str_putc(s, '{');
+    for (size_t i = 0; i < x->n; i++) {
+        const struct adapter_part *p = &x->parts[i];
+        char path[ROLE_PATH_MAX];
+        if (rank ? p->r == x->r : p->alpha == x->alpha)
+            continue;
+        role_path(p->role, p->block, path);
+        str_printf(s, "%s\n    \"%s\": ", any ? "," : "", path);
+        put_number(s, rank ? (double)p->r : p->alpha, false);
+        any = true;
+    }
+    str_puts(s, any ? "\n  }" : "}");
+}
+
+static void put_targets(struct str *s, uint32_t targets)
+{
+    /* in byte order of their names */
+    static const enum tensor_role order[] = { ROLE_DOWN, ROLE_GATE, ROLE_K, ROLE_O, ROLE_Q, ROLE_UP, ROLE_V };
+    bool any = false;
+    str_putc(s, '[');
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++)
+        if (targets & ROLE_BIT(order[i])) {
+            str_printf(s, "%s\n    \"%s\"", any ? "," : "", role_name(order[i]));
+            any = true;
+        }
+    str_puts(s, "\n  ]");
+}
+
+int adapter_peft_write(const struct adapter *x, const char *base_name, struct str *out, struct status *st)
+{
+    if (base_name && !utf8_valid(base_name, strlen(base_name)))
+        return status_fail(st, RC_ARG, "the base's name is not UTF-8");
+    str_puts(out, "{\n  \"alpha_pattern\": ");
+    put_patterns(out, x, false);
+    str_puts(out, ",\n  \"base_model_name_or_path\": ");
+    if (base_name && *base_name)
+        str_json_string(out, base_name, strlen(base_name));
+    else
+        str_puts(out, "null");
+    str_puts(out, ",\n  \"bias\": \"none\",\n  \"fan_in_fan_out\": false,\n  \"inference_mode\": true"
+                  ",\n  \"init_lora_weights\": true,\n  \"layers_pattern\": null"
+                  ",\n  \"layers_to_transform\": null,\n  \"lora_alpha\": ");
+    put_number(out, x->alpha, false);
+    str_puts(out, ",\n  \"lora_dropout\": ");
+    put_number(out, x->dropout, true);
+    str_printf(out, ",\n  \"modules_to_save\": null,\n  \"peft_type\": \"LORA\",\n  \"r\": %" PRIu32, x->r);
+    str_puts(out, ",\n  \"rank_pattern\": ");
+    put_patterns(out, x, true);
+    str_puts(out, ",\n  \"revision\": null,\n  \"target_modules\": ");
+    put_targets(out, x->targets);
+    str_printf(out, ",\n  \"task_type\": \"CAUSAL_LM\",\n  \"use_dora\": false,\n  \"use_rslora\": %s\n}\n",
+               x->rslora ? "true" : "false");
+    return str_check(out, st);
+}
