@@ -1,5 +1,5 @@
-/* A run folder packed: the same tar stream again, signatures and approvals added, lines withheld, and what is refused.
- * tier: quick */
+/* A run folder packed: the same tar stream again, signatures and approvals added, lines withheld, and what is
+ * refused. tier: quick */
 #include "base/file.h"
 #include "reports/lines.h"
 #include "reports/pack.h"
