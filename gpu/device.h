@@ -3,8 +3,12 @@
  * Buffers are plain device addresses. Where the device's memory is visible to the host (integrated GPUs,
  * software drivers) gpu_write and gpu_read are copies; elsewhere they go through a staging ring. Work is
  * recorded by op_run (gpu/op.h) and starts with gpu_submit; everything recorded runs in order, each operator
- * after the one before. One device a process at a time. Open it in the process that uses it: a device does
- * not survive fork.
+ * after the one before.
+ *
+ * One device a process at a time. Open it in the process that uses it: a device does not survive fork.
+ *
+ * Environment: LETHE_DEVICE (below), LETHE_TIMEOUT (seconds that one submission may take; 120, on a CPU 3600),
+ * LETHE_VALIDATION=1 (validation layer), LETHE_STAGING=1 (as if the host saw no device memory: for tests).
  */
 #ifndef LETHE_GPU_DEVICE_H
 #define LETHE_GPU_DEVICE_H

@@ -6,13 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum grid { GRID_ELEMS, GRID_ROWS, GRID_TILES };
+enum grid { GRID_ELEMS, GRID_ROWS, GRID_TILES, GRID_BLOCKS };
 enum { SHAPE_NONE = 8, GROUPS_MAX = 65535 };
 
-/* A block of the output that one workgroup makes: rows, and columns for each invocation of a lane kernel
- * (whose workgroup is one subgroup) or in all. Keep equal to shaders/lib/tile.glsl and
- * shaders/matmul.lane.comp. */
-enum { TILE = 16, LANE_ROWS = 16, LANE_COLS = 4 };
+/* Sides of the part of an output that one workgroup makes: TILES, BLOCKS, and rows and columns of a lane kernel,
+ * the latter for each invocation. Keep equal to shaders/lib/tile.glsl, block.glsl and shaders/matmul.lane.comp. */
+enum { TILE = 16, BLOCK = 64, LANE_ROWS = 16, LANE_COLS = 4 };
 
 static const struct {
     const char *name;
@@ -244,11 +243,13 @@ static void grid_size(const struct gpu *g, const struct op_call *call, uint32_t 
     case GRID_ROWS:
         xy[0] = d[0];
         break;
-    case GRID_TILES: { /* the output is m x n, its gradients m x k and n x k; rows go fastest */
+    case GRID_TILES:
+    case GRID_BLOCKS: { /* the output is m x n, its gradients m x k and n x k; rows go fastest */
         const uint32_t rows = call->pass == PASS_bwd1 ? d[1] : d[0],
                        cols = call->pass == PASS_fwd ? d[1] : d[2];
-        xy[0] = blocks(rows, lane ? LANE_ROWS : TILE);
-        xy[1] = blocks(cols, lane ? LANE_COLS * g->info.lanes_max : TILE);
+        const uint32_t side = OPS[call->op].grid == GRID_TILES ? TILE : BLOCK;
+        xy[0] = blocks(rows, lane ? LANE_ROWS : side);
+        xy[1] = blocks(cols, lane ? LANE_COLS * g->info.lanes_max : side);
         break;
     }
     }

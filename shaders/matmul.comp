@@ -28,7 +28,7 @@ float left(uint i, uint l) { return F32(arg.p[2]).v[l * arg.d[4] + i]; }
 float right(uint l, uint j) { return F32(arg.p[0]).v[l * arg.d[3] + j]; }
 void store(uint i, uint j, float sum) { F32(arg.p[3]).v[i * arg.d[2] + j] += sum; }
 #endif
-#include "lib/tile.glsl"
+#include "lib/block.glsl"
 
 void main()
 {

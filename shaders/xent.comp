@@ -2,13 +2,14 @@
 #extension GL_GOOGLE_include_directive : require
 #include "lib/op.glsl"
 #include "lib/reduce.glsl"
-// fwd folds a chunk of a row of logits x into its state {max M, sum S of exp(x - M), top logit, top id,
-// target logit, E = sum of exp(x - M) (x - M), 0, 0}: with M' = max(M, chunk), S' = S exp(M - M') + chunk, E'
-// = exp(M - M') (E + (M - M') S) + chunk. Entropy = log S - E / S. Ties of the top: the lowest id. bwd0, in
-// place: x <- w (exp(x - M - log S) - [column is the target])
+// fwd folds a chunk of a row of logits x into its state
+//   {max M, sum S of exp(x - M), top logit, top id, target logit, E = sum of exp(x - M) (x - M), 0, 0}:
+//   M' = max(M, chunk)   S' = S exp(M - M') + chunk   E' = exp(M - M') (E + (M - M') S) + chunk
+// Entropy = log S - E / S. Ties of the top: the lowest id.
+// bwd0, in place: x <- w (exp(x - M - log S) - [column is the target])
 // p: logits [rows, ld], target [rows], state [rows][8], w [rows] (bwd0)
-// d: rows, columns of this chunk, ld, first column, 1 to start a new state The order of a row's sum depends
-// on the chunks and the workgroup, so both are constant.
+// d: rows, columns of this chunk, ld, first column, 1 to start a new state
+// The order of a row's sum depends on the chunks and the workgroup, so both are constant.
 const float LEAST = -3.4e38;
 
 void main()
