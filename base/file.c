@@ -17,7 +17,7 @@
 
 static int plain_open(const char *path, int *fd, struct stat *info, struct status *st)
 {
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer must not hold us */
     if (*fd < 0)
         return status_fail(st, RC_IO, "%s: %s", path, strerror(errno));
     if (fstat(*fd, info) == 0 && S_ISREG(info->st_mode))
@@ -115,7 +115,18 @@ static void folder_sync(const char *path)
     free(folder);
 }
 
-/* over: an existing file may be replaced. Without it the name is taken by link(2), which never replaces. */
+/* Gives a finished temporary file its name, unless something has that name. link(2) never replaces; a file system
+ * without hard links has the flag of renameat2(2). */
+static int name_take(const char *temporary, const char *path)
+{
+    if (link(temporary, path) == 0)
+        return 0;
+    if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS)
+        return -1;
+    return renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE);
+}
+
+/* over: an existing file may be replaced. */
 static int whole_write(const char *path, const void *data, size_t n, unsigned mode, bool over,
                        struct status *st)
 {
@@ -133,7 +144,7 @@ static int whole_write(const char *path, const void *data, size_t n, unsigned mo
         rc = status_fail(st, RC_IO, "%s: %s", path, strerror(errno));
     if (!rc && over && rename(temporary.data, path) != 0)
         rc = status_fail(st, RC_IO, "%s: %s", path, strerror(errno));
-    if (!rc && !over && link(temporary.data, path) != 0)
+    if (!rc && !over && name_take(temporary.data, path) != 0)
         rc = status_fail(st, RC_IO, "%s: %s", path, errno == EEXIST ? "is there already" : strerror(errno));
     if (rc || !over)
         unlink(temporary.data);

@@ -25,8 +25,10 @@ void status_prefix(struct status *st, const char *fmt, ...)
     va_start(args, fmt);
     int used = vsnprintf(st->msg, sizeof st->msg, fmt, args);
     va_end(args);
-    if (used >= 0 && (size_t)used < sizeof st->msg) /* when both do not fit, the end is what goes */
-        snprintf(st->msg + used, sizeof st->msg - (size_t)used, ": %s", old.msg);
+    if (used < 0 || (size_t)used + 3 > sizeof st->msg) /* when both do not fit, the end is what goes */
+        return;
+    size_t room = sizeof st->msg - (size_t)used;
+    snprintf(st->msg + used, room, ": %.*s", (int)(room - 3), old.msg);
 }
 
 int status_exit(int rc)

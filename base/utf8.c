@@ -336,8 +336,8 @@ void escape_terminal_block(const char *s, size_t n, size_t limit, struct str *ou
     escape(s, n, limit, TO_TERMINAL, true, out);
 }
 
-/* CommonMark 6.1: a fence longer than any run of backticks inside. One blank at either end is taken off again by
- * the reader unless all is blank, so that text which begins or ends with a blank or a backtick gets one. */
+/* CommonMark 6.1: a fence longer than any run of backticks inside. A reader takes one blank off both ends when both
+ * have one and not all is blank, so that text with blanks at both ends, or a backtick at one, gets two more. */
 void escape_markdown(const char *s, size_t n, size_t limit, struct str *out)
 {
     struct str text = { 0 };
@@ -350,7 +350,8 @@ void escape_markdown(const char *s, size_t n, size_t limit, struct str *out)
         fence = run >= fence ? run + 1 : fence;
         blank = blank && t[i] == ' ';
     }
-    bool pad = !blank && (strchr(" `", t[0]) || strchr(" `", t[text.size - 1]));
+    char first = text.size ? t[0] : 0, last = text.size ? t[text.size - 1] : 0;
+    bool pad = first == '`' || last == '`' || (!blank && first == ' ' && last == ' ');
     for (size_t i = 0; i < fence; i++)
         str_putc(out, '`');
     if (pad || text.size == 0) /* an empty code span does not exist */
