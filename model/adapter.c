@@ -14,11 +14,6 @@
 
 enum { NAME_BYTES = ROLE_PATH_MAX + 48 };
 
-static uint32_t targets_count(uint32_t targets)
-{
-    return (uint32_t)__builtin_popcount(targets);
-}
-
 /* ---- in memory ---- */
 
 /* `wrong` is what a rank or alpha out of bounds is: RC_ARG, or RC_FORMAT when it came from a file. */
@@ -45,34 +40,35 @@ static int part_init(struct adapter_part *p, const struct model_hyper *h, bool r
     return 0;
 }
 
-/* As adapter_init; `patterns` (may be NULL) changes rank and alpha of single parts. */
+/* As adapter_init; `rules` (may be NULL) choose among the targets and set rank and alpha of single parts. */
 static int parts_init(const struct model_hyper *h, const struct adapter_config *config,
-                      const struct adapter_patterns *patterns, struct adapter *out, struct status *st)
+                      const struct adapter_rules *rules, struct adapter *out, struct status *st)
 {
     int rc = 0;
-    struct adapter x = { .r = config->r,
-                         .alpha = config->alpha,
-                         .dropout = config->dropout,
-                         .rslora = config->rslora,
-                         .targets = config->targets };
-    if (x.targets == 0 || (x.targets & ~ROLE_BITS_LINEAR))
+    struct adapter x = {
+        .r = config->r, .alpha = config->alpha, .dropout = config->dropout, .rslora = config->rslora
+    };
+    if (config->targets == 0 || (config->targets & ~ROLE_BITS_LINEAR))
         FAIL(st, RC_ARG, "an adapter needs linear layers to adapt");
     if (!(x.dropout >= 0 && x.dropout < 1))
         FAIL(st, RC_ARG, "a dropout of %g: 0 to less than 1", x.dropout);
-    x.parts = mem_calloc((size_t)h->blocks * targets_count(x.targets), sizeof *x.parts);
+    x.parts = mem_calloc((size_t)h->blocks * (uint32_t)__builtin_popcount(config->targets), sizeof *x.parts);
     if (!x.parts)
         FAIL(st, RC_NOMEM, "no memory for an adapter");
     for (uint32_t block = 0; block < h->blocks; block++)
         for (int role = 0; role < ROLES; role++) {
-            if (!(x.targets & ROLE_BIT(role)))
+            if (!(config->targets & ROLE_BIT(role)))
                 continue;
+            if (rules && !adapter_rules_target(rules, (enum tensor_role)role, block))
+                continue;
+            x.targets |= ROLE_BIT(role);
             struct adapter_part *p = &x.parts[x.n++];
             *p = (struct adapter_part){
                 .role = (enum tensor_role)role, .block = block, .r = x.r, .alpha = x.alpha
             };
-            if (patterns)
-                TRY(adapter_patterns_apply(patterns, p, st));
-            TRY(part_init(p, h, x.rslora, patterns ? RC_FORMAT : RC_ARG, st));
+            if (rules)
+                TRY(adapter_rules_apply(rules, p, st));
+            TRY(part_init(p, h, x.rslora, rules ? RC_FORMAT : RC_ARG, st));
         }
     *out = x;
     x = (struct adapter){ 0 };
@@ -208,7 +204,9 @@ int adapter_load(const char *folder, const struct model_hyper *h, struct adapter
     TRY(file_read(str_text(&path), ADAPTER_CONFIG_BYTES_MAX, &text, st));
     rc = adapter_peft_parse(str_text(&text), text.size, &peft, st);
     if (rc == 0)
-        rc = parts_init(h, &peft.config, &peft.patterns, &x, st);
+        rc = adapter_rules_check(&peft.rules, h, st);
+    if (rc == 0)
+        rc = parts_init(h, &peft.config, &peft.rules, &x, st);
     if (rc) {
         status_prefix(st, "%s", str_text(&path));
         goto out;
@@ -236,8 +234,8 @@ out:
 
 static int parts_check(const struct adapter *x, const struct model_hyper *h, struct status *st)
 {
-    if (x->n == 0 || x->n != (size_t)h->blocks * targets_count(x->targets))
-        return status_fail(st, RC_ARG, "an adapter of %zu parts for %" PRIu32 " blocks", x->n, h->blocks);
+    if (x->n == 0)
+        return status_fail(st, RC_ARG, "an adapter without parts");
     for (size_t i = 0; i < x->n; i++) {
         const struct adapter_part *p = &x->parts[i];
         const struct tensor_shape s = role_shape(h, p->role);
@@ -286,7 +284,7 @@ int adapter_write(const struct adapter *x, const struct model_hyper *h, const ch
     int rc = 0;
     struct weights_out w = { 0 };
     TRY(parts_check(x, h, st));
-    TRY(adapter_peft_write(x, base_name, config, st));
+    TRY(adapter_peft_write(x, h, base_name, config, st));
     TRY(weights_gather(x, h, &w, st));
     TRY(safetensors_write(w.parts, 2 * x->n, weights, st));
 out:

@@ -2,7 +2,9 @@
  * null, false or empty): so what a later PEFT adds is refused by name, and never ignored. */
 #include "model/adapter_own.h"
 
+#include "base/alloc.h"
 #include "base/utf8.h"
+#include "model/safetensors.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -97,30 +99,26 @@ static int number_read(const struct json *tree, const char *key, double *out, st
     return 0;
 }
 
-static int targets_read(const struct json *tree, uint32_t *out, struct status *st)
+static int targets_get(const struct json *tree, const struct json **out, struct status *st)
 {
     const struct json *value = json_find(tree, "target_modules");
     if (!value)
         return status_fail(st, RC_FORMAT, "key 'target_modules' is missing");
     const char *text = json_text(value);
-    if (text && strcmp(text, "all-linear") == 0) {
-        *out = ROLE_BITS_LINEAR;
+    if (text && strcmp(text, "all-linear") == 0)
         return 0;
-    }
     if (text)
         return status_fail(st, RC_UNSUPPORTED,
                            "key 'target_modules' is '%.40s': patterns are not honoured, lists are", text);
     if (json_type(value) != JSON_ARRAY || json_size(value) == 0)
         return status_fail(st, RC_FORMAT, "key 'target_modules': a list of modules is wanted");
-    for (const struct json *m = json_first(value); m; m = json_next(m)) {
-        enum tensor_role role;
+    if (json_size(value) > SAFETENSORS_TENSORS_MAX)
+        return status_fail(st, RC_LIMIT, "key 'target_modules': %zu modules, over %d", json_size(value),
+                           SAFETENSORS_TENSORS_MAX);
+    for (const struct json *m = json_first(value); m; m = json_next(m))
         if (!json_text(m))
             return status_fail(st, RC_FORMAT, "key 'target_modules': a list of texts is wanted");
-        if (!role_find(json_text(m), &role))
-            return status_fail(st, RC_UNSUPPORTED, "key 'target_modules' has '%.40s', which is not honoured",
-                               json_text(m));
-        *out |= ROLE_BIT(role);
-    }
+    *out = value;
     return 0;
 }
 
@@ -149,7 +147,7 @@ static int config_read(const struct json *tree, struct adapter_config *out, stru
     int rc = 0;
     int64_t r = PEFT_RANK;
     const struct json *rslora = NULL;
-    *out = (struct adapter_config){ .alpha = PEFT_ALPHA };
+    *out = (struct adapter_config){ .alpha = PEFT_ALPHA, .targets = ROLE_BITS_LINEAR };
     if (json_find(tree, "r"))
         TRY(json_get_int(tree, "r", 1, ADAPTER_RANK_MAX, &r, st));
     out->r = (uint32_t)r;
@@ -161,7 +159,6 @@ static int config_read(const struct json *tree, struct adapter_config *out, stru
         TRY(json_get(tree, "use_rslora", JSON_BOOL, &rslora, st));
         out->rslora = json_bool(rslora);
     }
-    TRY(targets_read(tree, &out->targets, st));
 out:
     return rc;
 }
@@ -181,8 +178,9 @@ int adapter_peft_parse(const char *data, size_t size, struct adapter_peft *out, 
     TRY(keys_check(p.tree, st));
     TRY(init_check(p.tree, st));
     TRY(config_read(p.tree, &p.config, st));
-    TRY(patterns_get(p.tree, "rank_pattern", &p.patterns.rank, st));
-    TRY(patterns_get(p.tree, "alpha_pattern", &p.patterns.alpha, st));
+    TRY(targets_get(p.tree, &p.rules.targets, st));
+    TRY(patterns_get(p.tree, "rank_pattern", &p.rules.rank, st));
+    TRY(patterns_get(p.tree, "alpha_pattern", &p.rules.alpha, st));
     *out = p;
     p = (struct adapter_peft){ 0 };
 out:
@@ -194,6 +192,49 @@ void adapter_peft_release(struct adapter_peft *p)
 {
     json_free(p->tree);
     *p = (struct adapter_peft){ 0 };
+}
+
+/* ---- rules for single modules ---- */
+
+/* A target is a whole path, or its end from behind a dot: "q_proj", "mlp.up_proj". */
+static bool target_matches(const char *target, const char *path)
+{
+    const size_t n = strlen(target), all = strlen(path);
+    return n <= all && strcmp(path + all - n, target) == 0 && (n == all || path[all - n - 1] == '.');
+}
+
+bool adapter_rules_target(const struct adapter_rules *rules, enum tensor_role role, uint32_t block)
+{
+    char path[ROLE_PATH_MAX];
+    if (!rules->targets)
+        return true;
+    role_path(role, block, path);
+    const struct json *m = json_first(rules->targets);
+    while (m && !target_matches(json_text(m), path))
+        m = json_next(m);
+    return m != NULL;
+}
+
+static bool target_exists(const char *target, const struct model_hyper *h)
+{
+    char path[ROLE_PATH_MAX];
+    for (uint32_t block = 0; block < h->blocks; block++)
+        for (int role = 0; role < ROLES; role++) {
+            role_path((enum tensor_role)role, block, path);
+            if ((ROLE_BITS_LINEAR & ROLE_BIT(role)) && target_matches(target, path))
+                return true;
+        }
+    return false;
+}
+
+int adapter_rules_check(const struct adapter_rules *rules, const struct model_hyper *h, struct status *st)
+{
+    for (const struct json *m = rules->targets ? json_first(rules->targets) : NULL; m; m = json_next(m))
+        if (!target_exists(json_text(m), h))
+            return status_fail(st, RC_UNSUPPORTED,
+                               "key 'target_modules' has '%.60s', which is no linear that is honoured",
+                               json_text(m));
+    return 0;
 }
 
 /* PEFT takes a pattern as a regular expression for the end of a path, from its start or from behind a dot.
@@ -220,12 +261,12 @@ static const struct json *pattern_find(const struct json *patterns, const char *
     return m;
 }
 
-int adapter_patterns_apply(const struct adapter_patterns *patterns, struct adapter_part *p, struct status *st)
+int adapter_rules_apply(const struct adapter_rules *rules, struct adapter_part *p, struct status *st)
 {
     char path[ROLE_PATH_MAX];
     role_path(p->role, p->block, path);
-    const struct json *rank = pattern_find(patterns->rank, path);
-    const struct json *alpha = pattern_find(patterns->alpha, path);
+    const struct json *rank = pattern_find(rules->rank, path);
+    const struct json *alpha = pattern_find(rules->alpha, path);
     if (rank && (!json_is_int(rank) || json_int(rank) < 1 || json_int(rank) > ADAPTER_RANK_MAX))
         return status_fail(st, RC_FORMAT, "key 'rank_pattern', '%.40s' is %g, 1 to %d is wanted",
                            json_key(rank), json_double(rank), ADAPTER_RANK_MAX);
@@ -270,24 +311,42 @@ static void put_patterns(struct str *s, const struct adapter *x, bool rank)
     str_puts(s, any ? "\n  }" : "}");
 }
 
-static void put_targets(struct str *s, uint32_t targets)
+static int names_compare(const void *a, const void *b)
 {
-    /* in byte order of their names */
-    static const enum tensor_role order[] = { ROLE_DOWN, ROLE_GATE, ROLE_K, ROLE_O, ROLE_Q, ROLE_UP, ROLE_V };
-    bool any = false;
-    str_putc(s, '[');
-    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++)
-        if (targets & ROLE_BIT(order[i])) {
-            str_printf(s, "%s\n    \"%s\"", any ? "," : "", role_name(order[i]));
-            any = true;
-        }
-    str_puts(s, "\n  ]");
+    return strcmp(a, b);
 }
 
-int adapter_peft_write(const struct adapter *x, const char *base_name, struct str *out, struct status *st)
+/* Names where a role is adapted in every block, else whole paths; in byte order. */
+static int put_targets(struct str *s, const struct adapter *x, const struct model_hyper *h, struct status *st)
 {
+    int rc = 0;
+    size_t n = 0;
+    char(*names)[ROLE_PATH_MAX] = mem_calloc(x->n, sizeof *names);
+    if (!names)
+        FAIL(st, RC_NOMEM, "no memory for %zu names", x->n);
+    const bool whole = x->n == (size_t)h->blocks * (uint32_t)__builtin_popcount(x->targets);
+    for (size_t i = 0; i < x->n; i++) {
+        const struct adapter_part *p = &x->parts[i];
+        if (!whole)
+            role_path(p->role, p->block, names[n++]);
+        else if (p->block == 0)
+            snprintf(names[n++], sizeof *names, "%s", role_name(p->role));
+    }
+    qsort(names, n, sizeof *names, names_compare);
+    for (size_t i = 0; i < n; i++)
+        str_printf(s, "%s\n    \"%s\"", i ? "," : "[", names[i]);
+    str_puts(s, "\n  ]");
+out:
+    mem_free(names);
+    return rc;
+}
+
+int adapter_peft_write(const struct adapter *x, const struct model_hyper *h, const char *base_name,
+                       struct str *out, struct status *st)
+{
+    int rc = 0;
     if (base_name && !utf8_valid(base_name, strlen(base_name)))
-        return status_fail(st, RC_ARG, "the base's name is not UTF-8");
+        FAIL(st, RC_ARG, "the base's name is not UTF-8");
     str_puts(out, "{\n  \"alpha_pattern\": ");
     put_patterns(out, x, false);
     str_puts(out, ",\n  \"base_model_name_or_path\": ");
@@ -305,8 +364,10 @@ int adapter_peft_write(const struct adapter *x, const char *base_name, struct st
     str_puts(out, ",\n  \"rank_pattern\": ");
     put_patterns(out, x, true);
     str_puts(out, ",\n  \"revision\": null,\n  \"target_modules\": ");
-    put_targets(out, x->targets);
+    TRY(put_targets(out, x, h, st));
     str_printf(out, ",\n  \"task_type\": \"CAUSAL_LM\",\n  \"use_dora\": false,\n  \"use_rslora\": %s\n}\n",
                x->rslora ? "true" : "false");
-    return str_check(out, st);
+    TRY(str_check(out, st));
+out:
+    return rc;
 }

@@ -8,24 +8,29 @@
 #define ADAPTER_CONFIG_NAME  "adapter_config.json"
 #define ADAPTER_WEIGHTS_NAME "adapter_model.safetensors"
 
-/* Objects from pattern to value; NULL: none. */
-struct adapter_patterns {
-    const struct json *rank, *alpha;
+/* What the configuration says about single modules. */
+struct adapter_rules {
+    const struct json *targets;      /* list of texts; NULL: every linear */
+    const struct json *rank, *alpha; /* objects from pattern to value; NULL: none */
 };
 struct adapter_peft {
     struct json *tree;
-    struct adapter_config config;
-    struct adapter_patterns patterns; /* inside tree */
+    struct adapter_config config; /* its targets: every linear, of which the rules choose */
+    struct adapter_rules rules;   /* inside tree */
 };
 
 /* RC_UNSUPPORTED names the key that changes the mathematics. */
 MUST_USE int adapter_peft_parse(const char *data, size_t size, struct adapter_peft *out, struct status *st);
 void adapter_peft_release(struct adapter_peft *p);
+/* RC_UNSUPPORTED names a target that is no linear of the model. */
+MUST_USE int adapter_rules_check(const struct adapter_rules *rules, const struct model_hyper *h,
+                                 struct status *st);
+bool adapter_rules_target(const struct adapter_rules *rules, enum tensor_role role, uint32_t block);
 /* Rank and alpha of the part from the first pattern that its path matches, where one does. */
-MUST_USE int adapter_patterns_apply(const struct adapter_patterns *patterns, struct adapter_part *p,
-                                    struct status *st);
+MUST_USE int adapter_rules_apply(const struct adapter_rules *rules, struct adapter_part *p,
+                                 struct status *st);
 /* Appends adapter_config.json. RC_ARG: base_name is not UTF-8. */
-MUST_USE int adapter_peft_write(const struct adapter *x, const char *base_name, struct str *out,
-                                struct status *st);
+MUST_USE int adapter_peft_write(const struct adapter *x, const struct model_hyper *h, const char *base_name,
+                                struct str *out, struct status *st);
 
 #endif
