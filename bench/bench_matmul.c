@@ -1,4 +1,6 @@
-/* GFLOP/s of the product, one JSON line for each variant, pass and shape of SmolLM2-135M, at 512 tokens.
+/* GFLOP/s of the product, one JSON line for each pass and shape of SmolLM2-135M at 512 tokens, and its share
+ * of what the device does with products and sums alone. LETHE_BENCH_ALL=1: every variant, not only the chosen
+ * one.
  *
  *   bench_matmul [rounds]
  *
@@ -58,14 +60,12 @@ static void bind(const struct buffers *b, struct op_call *call, uint32_t n, uint
         call->args = (struct op_args){ .p = { x, 0, y, dw }, .d = { ROWS, n, k, ldx, ldy } };
 }
 
-static int measure(struct gpu *g, const struct buffers *b, struct op_call *call, uint32_t n, uint32_t k,
-                   int rounds, struct status *st)
+/* Seconds of the best of some runs, on the wall and of the processor. */
+static int time_calls(struct gpu *g, const struct op_call *call, int rounds, double *wall, double *cpu,
+                      struct status *st)
 {
-    static const char *const PASSES[] = { "fwd", "bwd0", "bwd1" };
     int rc = 0;
-    const double flop = 2.0 * ROWS * n * k * REPEAT;
-    double wall = 1e30, cpu = 1e30;
-    bind(b, call, n, k);
+    *wall = *cpu = 1e30;
     TRY(op_run(g, call, st)); /* compiles, and touches the pages */
     TRY(gpu_submit(g, st));
     for (int round = 0; round < rounds; round++) {
@@ -75,13 +75,49 @@ static int measure(struct gpu *g, const struct buffers *b, struct op_call *call,
         TRY(gpu_submit(g, st));
         w = clock_seconds() - w;
         c = cpu_seconds() - c;
-        wall = w < wall ? w : wall;
-        cpu = c < cpu ? c : cpu;
+        *wall = w < *wall ? w : *wall;
+        *cpu = c < *cpu ? c : *cpu;
     }
+out:
+    return rc;
+}
+
+struct peak {
+    double gflops, per_cpu;
+};
+
+static int peak_measure(struct gpu *g, const struct buffers *b, int rounds, struct peak *out,
+                        struct status *st)
+{
+    int rc = 0;
+    enum { ELEMENTS = 1 << 18, ROUNDS = 256 };
+    const double flop = 2.0 * PEAK_CHAINS * ELEMENTS * ROUNDS * REPEAT;
+    double wall, cpu;
+    struct op_call call = { .op = OP_peak,
+                            .args = { .p = { b->x.addr, b->y.addr }, .d = { ELEMENTS, ROUNDS } } };
+    TRY(time_calls(g, &call, rounds, &wall, &cpu, st));
+    *out = (struct peak){ flop / wall * 1e-9, flop / cpu * 1e-9 };
+    printf("{\"bench\":\"peak\",\"device\":\"%s\",\"gflops\":%.2f,\"gflops_per_cpu\":%.2f}\n",
+           gpu_get_info(g)->name, out->gflops, out->per_cpu);
+out:
+    return rc;
+}
+
+static int measure(struct gpu *g, const struct buffers *b, struct op_call *call, uint32_t n, uint32_t k,
+                   int rounds, const struct peak *peak, struct status *st)
+{
+    static const char *const PASSES[] = { "fwd", "bwd0", "bwd1" };
+    int rc = 0;
+    const double flop = 2.0 * ROWS * n * k * REPEAT;
+    double wall, cpu;
+    bind(b, call, n, k);
+    TRY(time_calls(g, call, rounds, &wall, &cpu, st));
     printf("{\"bench\":\"matmul\",\"device\":\"%s\",\"driver\":\"%s\",\"variant\":\"%s\",\"pass\":\"%s\","
-           "\"m\":%d,\"n\":%" PRIu32 ",\"k\":%" PRIu32 ",\"gflops\":%.2f,\"gflops_per_cpu\":%.2f}\n",
+           "\"m\":%d,\"n\":%" PRIu32 ",\"k\":%" PRIu32 ",\"gflops\":%.2f,\"of_peak\":%.3f,"
+           "\"gflops_per_cpu\":%.2f,\"of_peak_per_cpu\":%.3f}\n",
            gpu_get_info(g)->name, gpu_get_info(g)->driver_version, variant_name(call->variant),
-           PASSES[call->pass], ROWS, n, k, flop / wall * 1e-9, flop / cpu * 1e-9);
+           PASSES[call->pass], ROWS, n, k, flop / wall * 1e-9, flop / wall * 1e-9 / peak->gflops,
+           flop / cpu * 1e-9, flop / cpu * 1e-9 / peak->per_cpu);
 out:
     return rc;
 }
@@ -90,6 +126,7 @@ static int run(struct gpu *g, int rounds, struct status *st)
 {
     int rc = 0;
     struct buffers b = { 0 };
+    struct peak peak = { 0 };
     const uint64_t most = 2048 + 16, floats = sizeof(float);
     TRY(gpu_alloc(g, (ROWS + 16) * most * floats, "x", &b.x, st));
     TRY(gpu_alloc(g, most * 1536 * floats, "w", &b.w, st));
@@ -98,6 +135,7 @@ static int run(struct gpu *g, int rounds, struct status *st)
     TRY(fill(g, &b.x, st));
     TRY(fill(g, &b.w, st));
     TRY(fill(g, &b.y, st));
+    TRY(peak_measure(g, &b, rounds, &peak, st));
     for (size_t s = 0; s < sizeof SHAPES / sizeof *SHAPES; s++)
         for (int pass = 0; pass < PASS_COUNT; pass++)
             for (int v = 0; v < VARIANT_COUNT; v++) {
@@ -106,7 +144,7 @@ static int run(struct gpu *g, int rounds, struct status *st)
                                         .variant = (enum variant)v };
                 if (op_serves(g, call.op, call.pass, call.variant) &&
                     (op_choose(g, call.op, call.pass) == call.variant || getenv("LETHE_BENCH_ALL")))
-                    TRY(measure(g, &b, &call, SHAPES[s].n, SHAPES[s].k, rounds, st));
+                    TRY(measure(g, &b, &call, SHAPES[s].n, SHAPES[s].k, rounds, &peak, st));
             }
 out:
     gpu_free(g, &b.x);

@@ -433,6 +433,27 @@ static void ref_adamw(const struct scene *s, double *const out[OUTPUTS])
     }
 }
 
+/* ---- peak: elements, rounds ---- */
+
+static void shape_peak(struct scene *s)
+{
+    s->in[0] = s->out[0] = rows_of(1, s->row->n[0], 0);
+    D(s, fwd, s->row->n[0], s->row->n[1]);
+}
+
+static void ref_peak(const struct scene *s, double *const out[OUTPUTS])
+{
+    for (size_t e = 0; e < s->out[0].n; e++) {
+        out[0][e] = 0;
+        for (size_t i = 0; i < PEAK_CHAINS; i++) {
+            double chain = ref_in[0][e] + (double)i;
+            for (uint32_t r = 0; r < s->row->n[1]; r++)
+                chain = chain / 2 + ref_in[0][e];
+            out[0][e] += chain;
+        }
+    }
+}
+
 // clang-format off
 #define SPEC(op, ...) [OP_##op] = { .shape = shape_##op, .ref = ref_##op, .p = __VA_ARGS__ }
 const struct spec SPECS[OP_COUNT] = {
@@ -448,5 +469,6 @@ const struct spec SPECS[OP_COUNT] = {
     SPEC(xent,      { "aix", "Aix+" }, .needs_forward = true, .loss = loss_xent, .by_row = "aix+A"),
     SPEC(sumsq,     { "ax" }),
     SPEC(adamw,     { "xyzde" }, .values = values_adamw),
+    SPEC(peak,      { "ax" }),
 };
 // clang-format on

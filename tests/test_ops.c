@@ -89,6 +89,8 @@ static const struct row TABLE[] = {
     { OP_sumsq, { 100003 },                   .fwd = 1e-6 }, /* 1.4e-07 */
     { OP_adamw, { 1 },                        .fwd = 1e-6 }, /* 4.6e-08 */
     { OP_adamw, { 67 },                       .fwd = 1e-6 }, /* 5.9e-08 */
+    /* elements, rounds */
+    { OP_peak, { 67, 5 },                     .fwd = 1e-6 }, /* 0 */
 };
 // clang-format on
 enum { TABLE_ROWS = sizeof TABLE / sizeof *TABLE };
