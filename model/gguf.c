@@ -60,29 +60,29 @@ static int take_text(struct reader *r, const char *what, uint64_t max, bool plai
     if (n > left(r))
         FAIL(r->st, RC_FORMAT, "byte %zu: %s of %" PRIu64 " bytes, and the file has %zu more", start, what, n,
              left(r));
-    *out = (struct gguf_text){ (const char *)r->data + r->at, (size_t)n };
-    r->at += (size_t)n;
+    struct gguf_text text = { (const char *)r->data + r->at, (size_t)n };
     if (plain && n == 0)
         FAIL(r->st, RC_FORMAT, "byte %zu: %s is empty", start, what);
     for (size_t i = 0; plain && i < n; i++)
-        if (out->s[i] < 0x20 || out->s[i] > 0x7e)
+        if (text.s[i] < 0x20 || text.s[i] > 0x7e)
             FAIL(r->st, RC_FORMAT, "byte %zu: %s holds the byte 0x%02x", start, what,
-                 (unsigned char)out->s[i]);
+                 (unsigned char)text.s[i]);
+    r->at += text.n;
+    *out = text;
 out:
     return rc;
 }
 
 /* ---- metadata ---- */
 
-static int take_kind(struct reader *r, const struct gguf_text *key, enum gguf_kind *out)
+static int take_kind(struct reader *r, enum gguf_kind *out)
 {
     int rc = 0;
     size_t start = r->at;
     uint32_t kind = 0;
     TRY(take(r, &kind, sizeof kind, "a type of value"));
     if (kind >= GGUF_KINDS)
-        FAIL(r->st, RC_UNSUPPORTED, "byte %zu: metadata '%.*s' has the unknown type %" PRIu32, start,
-             (int)key->n, key->s, kind);
+        FAIL(r->st, RC_UNSUPPORTED, "byte %zu: the type of value %" PRIu32 " is unknown", start, kind);
     *out = (enum gguf_kind)kind;
 out:
     return rc;
@@ -123,11 +123,11 @@ static int take_entry(struct reader *r, struct gguf_entry *e)
 {
     int rc = 0;
     TRY(take_text(r, "a key", GGUF_KEY_BYTES_MAX, true, &e->key));
-    TRY(take_kind(r, &e->key, &e->kind));
+    TRY(take_kind(r, &e->kind));
     enum gguf_kind element = e->kind;
     e->n = 1;
     if (e->kind == GGUF_ARRAY) {
-        TRY(take_kind(r, &e->key, &e->element));
+        TRY(take_kind(r, &e->element));
         element = e->element;
         if (element == GGUF_ARRAY)
             FAIL(r->st, RC_UNSUPPORTED, "byte %zu: an array of arrays", r->at - 4);

@@ -313,7 +313,7 @@ static int check_tensor(const struct gguf *g, const struct model_hyper *h, enum 
     return 0;
 }
 
-/* Is `t` one of those that check_tensor asked for? All of those are there, so comparing the name is enough. */
+/* Is `t` one of those that check_tensor asks for? */
 static bool is_known(const struct model_hyper *h, const struct gguf_tensor *t)
 {
     char name[GGUF_NAME_BYTES_MAX + 1], again[ROLE_PATH_MAX];

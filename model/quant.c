@@ -132,7 +132,7 @@ static void blocks_q5_1(const uint8_t *data, size_t n, float *out)
     }
 }
 
-/* Six-bit scale and minimum of sub-block 0 … 7 from 12 bytes: four scales, four minima, whose upper two bits
+/* Six-bit scale and minimum of sub-block 0 to 7 from 12 bytes: four scales, four minima, whose upper two bits
  * belong to the last four of each, then nibbles of those. */
 static void k_scale(const uint8_t *s, int i, float *scale, float *minimum)
 {
@@ -148,7 +148,8 @@ static void k_scale(const uint8_t *s, int i, float *scale, float *minimum)
     *minimum = (float)m;
 }
 
-/* Eight sub-blocks of 32; two share 32 bytes of nibbles, low first. `high` (Q5_K) has bit j for sub-block j. */
+/* Eight sub-blocks of 32; two share 32 bytes of nibbles, low first. Bit j of `high` (Q5_K) is of sub-block
+ * j. */
 static void k_block(const uint8_t *data, const uint8_t *high, const uint8_t *low, float *out)
 {
     float d = f16_at(data), dmin = f16_at(data + 2);
@@ -177,8 +178,8 @@ static void blocks_q5_k(const uint8_t *data, size_t n, float *out)
         k_block(data, data + 16, data + 48, out);
 }
 
-/* Two halves of 128 values. In a half, group j of 32 values has the nibble j / 2 of the low bytes 32 (j % 2) …
- * and bits 2j of the 32 high bytes; a scale serves 16 values. */
+/* Two halves of 128 values. In a half, group j of 32 values has nibble j / 2 of the low bytes from 32 (j % 2)
+ * on and bits 2j of the 32 high bytes; a scale serves 16 values. */
 static void blocks_q6_k(const uint8_t *data, size_t n, float *out)
 {
     for (size_t b = 0; b < n; b++, data += 210, out += 256) {
