@@ -2,7 +2,7 @@
 # tier: full
 # The whole job on a small model: planned, scored, tuned, packed, verified; repeated, killed and resumed to equal bits.
 . "$(dirname "$0")/lib/common.sh" "$1"
-. "$(dirname "$0")/lib/tiny.sh"
+. "$source/tests/cli/lib/tiny.sh"
 tiny_audit
 
 verdict lethe audit audit.json --key author.key --out run

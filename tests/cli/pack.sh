@@ -2,7 +2,7 @@
 # tier: full
 # A run folder packs to one stream; signatures come and are checked by other people's tools.
 . "$(dirname "$0")/lib/common.sh" "$1"
-. "$(dirname "$0")/lib/tiny.sh"
+. "$source/tests/cli/lib/tiny.sh"
 tiny_audit
 verdict lethe audit audit.json --key author.key --out run
 verdict lethe pack run -o one.lethe --key author.key

@@ -2,7 +2,7 @@
 # tier: quick
 # A plan is made once, is canonical, and is signed.
 . "$(dirname "$0")/lib/common.sh" "$1"
-. "$(dirname "$0")/lib/tiny.sh"
+. "$source/tests/cli/lib/tiny.sh"
 tiny_audit
 
 want 0 lethe plan audit.json --key author.key --out run

@@ -2,7 +2,7 @@
 # tier: quick
 # Scoring from the command line: rows, tables, and what is refused.
 . "$(dirname "$0")/lib/common.sh" "$1"
-. "$(dirname "$0")/lib/tiny.sh"
+. "$source/tests/cli/lib/tiny.sh"
 tiny_audit
 
 want 0 lethe probe "$tiny" --probes task.jsonl facts.jsonl prose.jsonl --out rows

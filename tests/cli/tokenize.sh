@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tier: quick
 . "$(dirname "$0")/lib/common.sh" "$1"
-. "$(dirname "$0")/lib/tiny.sh"
+. "$source/tests/cli/lib/tiny.sh"
 tiny_audit
 want 0 lethe tokenize "$tiny" "hello 12"
 check [ "$(wc -l <out)" -ge 3 ]

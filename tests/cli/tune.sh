@@ -2,7 +2,7 @@
 # tier: quick
 # Training from the command line: an adapter, the same one again, the same one after a kill.
 . "$(dirname "$0")/lib/common.sh" "$1"
-. "$(dirname "$0")/lib/tiny.sh"
+. "$source/tests/cli/lib/tiny.sh"
 tiny_audit
 
 train=(lethe tune --base "$tiny" --data train.jsonl --method lora --lr 0.01 --epochs 3 --batch 4 --rank 4 --seed 5)
