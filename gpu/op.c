@@ -9,8 +9,9 @@
 enum grid { GRID_ELEMS, GRID_ROWS, GRID_TILES, GRID_BLOCKS };
 enum { SHAPE_NONE = 8, GROUPS_MAX = 65535 };
 
-/* Sides of the part of an output that one workgroup makes: TILES, BLOCKS, and rows and columns of a lane kernel,
- * the latter for each invocation. Keep equal to shaders/lib/tile.glsl, block.glsl and shaders/matmul.lane.comp. */
+/* Sides of the part of an output that one workgroup makes: TILES, BLOCKS, and rows and columns of a lane
+ * kernel, the latter for each invocation. Keep equal to shaders/lib/tile.glsl, shaders/lib/block.glsl and
+ * shaders/matmul.lane.comp. */
 enum { TILE = 16, BLOCK = 64, LANE_ROWS = 16, LANE_COLS = 4 };
 
 static const struct {

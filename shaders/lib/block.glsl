@@ -1,6 +1,6 @@
 // A product through shared memory, as lib/tile.glsl with the same hooks and the same order of sums, for wide
-// outputs: a workgroup of 16 x 16 makes blocks of 64 x 64, an invocation 4 x 4 of it with a stride of 16, so that a
-// value from shared memory serves four products.
+// outputs: a workgroup of 16 x 16 makes blocks of 64 x 64, an invocation 4 x 4 of it with a stride of 16, so
+// that a value from shared memory serves four products.
 const uint SIDE = 64, DEEP = 16;
 shared float left_part[DEEP * SIDE];
 shared float right_part[DEEP * SIDE];
