@@ -115,8 +115,8 @@ static void folder_sync(const char *path)
     free(folder);
 }
 
-/* Gives a finished temporary file its name, unless something has that name. link(2) never replaces; a file system
- * without hard links has the flag of renameat2(2). */
+/* Gives a finished temporary file its name, unless something has that name. link(2) never replaces; without
+ * hard links, the flag of renameat2(2) does the same. */
 static int name_take(const char *temporary, const char *path)
 {
     if (link(temporary, path) == 0)

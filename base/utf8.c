@@ -336,8 +336,9 @@ void escape_terminal_block(const char *s, size_t n, size_t limit, struct str *ou
     escape(s, n, limit, TO_TERMINAL, true, out);
 }
 
-/* CommonMark 6.1: a fence longer than any run of backticks inside. A reader takes one blank off both ends when both
- * have one and not all is blank, so that text with blanks at both ends, or a backtick at one, gets two more. */
+/* CommonMark 6.1: a fence longer than any run of backticks inside. A reader takes one blank off both ends
+ * when both have one and not all is blank, so that text with blanks at both ends, or a backtick at one, gets
+ * two more. */
 void escape_markdown(const char *s, size_t n, size_t limit, struct str *out)
 {
     struct str text = { 0 };

@@ -1,5 +1,5 @@
-/* base: the format's vectors that test_base.c leaves out, limits on both sides, and every allocation failed in turn.
- * tier: quick */
+/* base: the vectors of the formats that test_base.c leaves out, limits on both sides, every allocation
+ * failed in turn. tier: quick */
 #include "base/alloc.h"
 #include "base/event.h"
 #include "base/file.h"
