@@ -1,4 +1,5 @@
-/* Byte-pair merges: the rule of lowest rank first, the leftmost of its places first. Private to the tokenizer. */
+/* Byte-pair merges: the rule of lowest rank first, the leftmost of its places first. Private to the
+ * tokenizer. */
 #ifndef LETHE_MODEL_BPE_H
 #define LETHE_MODEL_BPE_H
 

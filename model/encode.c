@@ -1,4 +1,4 @@
-#include "model/encode.h"
+#include "model/encode_own.h"
 
 #include "base/alloc.h"
 #include "base/utf8.h"
@@ -24,7 +24,8 @@ static void ids_take(struct encoded *x, struct tokens *t)
     *t = (struct tokens){ 0 };
 }
 
-/* Disjoint windows, each with one token of context at least: the last may see more of what is scored before it. */
+/* Disjoint windows, each with one token of context at least: the last may see more of what is scored before
+ * it. */
 static int rolling_encode(const struct encoder *e, const struct lm_ask *ask, struct encoded *out,
                           struct status *st)
 {
@@ -82,16 +83,8 @@ out:
     return rc;
 }
 
-/* Context and continuation as two runs of tokens in one list, with the boundary where the whole text has it: ctx is
- * what the context alone gives, the rest is what the whole gives behind as many tokens. */
-struct halves {
-    struct tokens ids;
-    size_t ctx;
-    uint32_t flags;
-};
-
-static int halves_encode(const struct encoder *e, const char *context, size_t context_n, const char *rest,
-                         size_t rest_n, struct halves *out, struct status *st)
+int halves_encode(const struct encoder *e, const char *context, size_t context_n, const char *rest,
+                  size_t rest_n, struct halves *out, struct status *st)
 {
     int rc = 0;
     struct str whole = { 0 };

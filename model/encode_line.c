@@ -1,5 +1,5 @@
 /* Training lines as sequences with their mask. */
-#include "model/encode.h"
+#include "model/encode_own.h"
 
 #include "base/alloc.h"
 #include "base/utf8.h"
@@ -128,35 +128,26 @@ static int prompt_encode(const struct encoder *e, const struct json *line, enum 
     int rc = 0;
     const char *prompt, *completion;
     struct builder b = { 0 };
-    struct encoded x = { 0 };
+    struct halves h = { 0 };
     TRY(json_only(line, KEYS_PROMPT, st));
     TRY(json_get_text(line, "prompt", &prompt, st));
     TRY(json_get_text(line, "completion", &completion, st));
-    /* The boundary is that of scoring, so what is trained is what an ask scores. An empty completion teaches
-     * nothing, its end included: it has no supervised token. */
-    struct encoder whole = *e;
-    whole.render_asks = false;
-    whole.len_max = UINT32_MAX - 1;
-    struct lm_ask ask = { .context = prompt,
-                          .context_size = strlen(prompt),
-                          .target = completion,
-                          .target_size = strlen(completion) };
-    if (ask.target_size == 0) {
+    if (!completion[0]) { /* teaches nothing, its end included: no supervised token */
         TRY(tokens_push(&b.ids, tokenizer_prefix(e->tokenizer), st));
         TRY(builder_mark(&b, 0, false, st));
         TRY(builder_finish(&b, &(struct sequence){ .n = 1 }, 1, out, st));
         goto out;
     }
-    TRY(encode_ask(&whole, &ask, &x, st));
-    for (size_t i = 0; i < x.ids_n; i++)
-        TRY(tokens_push(&b.ids, x.ids[i], st));
-    b.ids.dropped = x.dropped;
-    b.flags = x.flags;
+    /* the boundary is that of scoring, so what is trained is what an ask scores */
+    TRY(halves_encode(e, prompt, strlen(prompt), completion, strlen(completion), &h, st));
+    b.ids = h.ids;
+    h.ids = (struct tokens){ 0 };
+    b.flags = h.flags;
     TRY(builder_mark(&b, 0, false, st));
-    TRY(builder_mark(&b, x.ids_n - x.n_tok, true, st));
+    TRY(builder_mark(&b, h.ctx, true, st));
     TRY(builder_end(&b, e, st));
     struct sequence s = { .n = (uint32_t)b.ids.n };
-    size_t answer = b.ids.n - (x.ids_n - x.n_tok);
+    size_t answer = b.ids.n - h.ctx;
     if (b.ids.n > e->len_max) {
         if (on_long == ON_LONG_REFUSE)
             TRY(too_long(b.ids.n, e, "", st));
@@ -168,7 +159,7 @@ static int prompt_encode(const struct encoder *e, const struct json *line, enum 
     }
     TRY(builder_finish(&b, &s, 1, out, st));
 out:
-    encoded_release(&x);
+    tokens_release(&h.ids);
     builder_release(&b);
     return rc;
 }
@@ -257,8 +248,8 @@ static int turns_render(const struct encoder *e, const struct dialogue *d, size_
                            out, st);
 }
 
-/* What is new since `done` bytes, first up to where an answer would begin, then the answer with its end of turn.
- * Tokens never reach over that place, as they will not when the model answers. */
+/* What is new since `done` bytes, first up to where an answer would begin, then the answer with its end of
+ * turn. Tokens never reach over that place, as they will not when the model answers. */
 static int dialogue_encode(const struct encoder *e, const struct dialogue *d, struct builder *b,
                            struct status *st)
 {

@@ -1,5 +1,6 @@
-/* A walker over the template's text: what is parsed is either rendered at once or, under a condition that does not hold,
- * only checked. So template_parse is a walk with nothing to render, and what it lets pass is what render knows. */
+/* A walker over the template's text: what is parsed is either rendered at once or, under a condition that
+ * does not hold, only checked. So template_parse is a walk with nothing to render, and what it lets pass is
+ * what render knows. */
 #include "model/template.h"
 
 #include "base/alloc.h"

@@ -2,8 +2,8 @@
  * (trim_blocks and lstrip_blocks on). Read:
  *   {{ }}  {% if elif else endif, for X in messages, endfor %}  {# #}  and their white-space control
  *   strings, integers, true false; + of texts; == != and or not, is defined; x[i] x['k'] x.k; | trim
- *   messages, its role and content, loop.first, loop.last, loop.index0, add_generation_prompt, bos_token, eos_token
- * Anything else is refused by its name and line. */
+ *   messages, its role and content, loop.first, loop.last, loop.index0, add_generation_prompt, bos_token,
+ *   eos_token Anything else is refused by its name and line. */
 #ifndef LETHE_MODEL_TEMPLATE_H
 #define LETHE_MODEL_TEMPLATE_H
 

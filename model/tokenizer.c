@@ -145,8 +145,8 @@ static void specials_sort(struct tokenizer *t)
         }
 }
 
-/* "left right" of the file, in bytes, to the rule table. The blank between them is the first after a character:
- * a blank inside a token is written otherwise. */
+/* "left right" of the file, in bytes, to the rule table. The blank between them is the first after a
+ * character: a blank inside a token is written otherwise. */
 static int merge_add(struct tokenizer *t, struct gguf_text text, size_t rank, struct status *st)
 {
     int rc = 0;

@@ -123,15 +123,18 @@ static int update(struct train *t, const struct train_step *s, struct status *st
     struct gpu *g = model_get_gpu(t->m);
     const struct recipe *r = &t->recipe;
     const double steps = (double)t->step + 1;
+    /* The betas that the device multiplies by: with 0.999 itself, 1 - beta2 would be off by 5e-5 of
+     * itself. */
+    const double beta1 = (double)(float)r->beta1.value, beta2 = (double)(float)r->beta2.value;
     const double clip = r->clip.value > 0 ? fmin(1.0, r->clip.value / (s->grad_norm + 1e-6)) : 1.0;
     const float block[8] = {
         (float)s->lr,
-        (float)r->beta1.value,
-        (float)r->beta2.value,
+        (float)beta1,
+        (float)beta2,
         (float)r->eps.value,
         (float)r->weight_decay.value,
-        (float)(1.0 - pow(r->beta1.value, steps)),
-        (float)(1.0 - pow(r->beta2.value, steps)),
+        (float)(1.0 - pow(beta1, steps)),
+        (float)(1.0 - pow(beta2, steps)),
         (float)clip,
     };
     TRY(gpu_write(g, &t->block, 0, block, sizeof block, st));
