@@ -99,6 +99,8 @@ int cmd_devices(int argc, char **argv, struct status *st)
     bool have = cli_driver_file(&driver);
     TRY(gpu_list(&(struct gpu_choice){ .driver_file = have ? str_text(&driver) : NULL }, found, DEVICES_MAX,
                  &n, st));
+    if (n == 0)
+        FAIL(st, RC_UNSUPPORTED, "no Vulkan device here; scripts/setup.sh unpacks a software driver");
     TRY(devices_print(found, n, common.json, st));
 out:
     str_release(&driver);

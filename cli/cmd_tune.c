@@ -29,7 +29,7 @@ struct tune {
     const char *recipe_path, *base, *method, *out, *lr, *alpha, *dropout;
     struct opt_list data;
     bool resume, plan_only, rslora;
-    uint32_t rank, epochs, batch;
+    uint32_t rank, epochs, batch, length;
     uint64_t seed;
     struct str base_path;
     struct str data_paths[16];
@@ -83,7 +83,7 @@ static int recipe_file_load(struct tune *t, struct status *st)
     struct str text = { 0 };
     struct json *root = NULL;
     if (t->base || t->data.n || t->method || t->lr || t->alpha || t->dropout || t->rank || t->epochs ||
-        t->batch || t->seed || t->rslora)
+        t->batch || t->length || t->seed || t->rslora)
         FAIL(st, RC_ARG, "%s says what to train; options that say it too do not go with it", t->recipe_path);
     TRY(file_read(t->recipe_path, JSON_DOCUMENT_BYTES_MAX, &text, st));
     rc = json_parse(str_text(&text), text.size, &root, st);
@@ -113,6 +113,7 @@ static int recipe_of_options(struct tune *t, struct status *st)
     t->recipe.rank = t->rank ? t->rank : t->recipe.rank;
     t->recipe.epochs = t->epochs ? t->epochs : t->recipe.epochs;
     t->recipe.batch = t->batch ? t->batch : t->recipe.batch;
+    t->recipe.length = t->length ? t->length : t->recipe.length;
     if (t->lr)
         TRY(decimal_parse(t->lr, &t->recipe.lr, st));
     if (t->alpha)
@@ -238,6 +239,9 @@ static int tune_run(struct tune *t, struct status *st)
     for (size_t i = 0; i < t->data_n; i++)
         paths[i] = str_text(&t->data_paths[i]);
     TRY(session_open(&t->common, str_text(&t->base_path), 0, &sink.sink, &s, st));
+    uint32_t context = model_get_hyper(s.model)->context;
+    if (!t->recipe_path && !t->length && t->recipe.length > context)
+        t->recipe.length = context;
     struct data_options how = {
         .encoder = { .tokenizer = model_get_tokenizer(s.model),
                      .chat = model_get_template(s.model, NULL),
@@ -270,6 +274,7 @@ int cmd_tune(int argc, char **argv, struct status *st)
         { "lr", OPT_TEXT, &t.lr, "X", "learning rate (0.0001)" },
         { "epochs", OPT_COUNT, &t.epochs, "N", "passes over the data (3)" },
         { "batch", OPT_COUNT, &t.batch, "N", "sequences an update (16)" },
+        { "length", OPT_COUNT, &t.length, "N", "tokens of a sequence (1024, or the model's context)" },
         { "rank", OPT_COUNT, &t.rank, "N", "rank of the adapter (8)" },
         { "alpha", OPT_TEXT, &t.alpha, "X", "scale is alpha / rank (16)" },
         { "dropout", OPT_TEXT, &t.dropout, "X", "of the adapter's inputs (0)" },

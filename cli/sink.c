@@ -83,6 +83,8 @@ static void progress(void *self, const char *what, uint64_t done, uint64_t total
     if (now - s->last < (s->terminal ? REDRAW_S : LINE_S) && done < total)
         return;
     s->last = now;
+    if (!s->terminal && now - s->started < 1)
+        return; /* nobody waited */
     uint64_t made = done - s->first;
     double rate = now > s->started ? (double)made / (now - s->started) : 0;
     if (s->terminal) {

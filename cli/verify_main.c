@@ -3,10 +3,9 @@
  * It links base, probes, eval and reports only, no Vulkan and no model code, and builds without CMake by
  * one command from the root of the sources:
  *
- *   cc -std=c17 -O2 -D_GNU_SOURCE -DLETHE_VERSION='"0.1.0"' -ffp-contract=off -I. -o lethe-verify
- * cli/verify_main.c \
- *     base/[a-z]*.c probes/[a-z]*.c eval/[a-z]*.c reports/[a-z]*.c -lcjson -lutf8proc -larchive -lzstd
- * -lcrypto -lm
+ *   cc -std=c17 -O2 -D_GNU_SOURCE -ffp-contract=off -I. -o lethe-verify cli/verify_main.c \
+ *     base/[a-z]*.c probes/[a-z]*.c eval/[a-z]*.c reports/[a-z]*.c \
+ *     -lcjson -lutf8proc -larchive -lzstd -lcrypto -lm
  */
 #include "reports/verify_cli.h"
 

@@ -21,7 +21,8 @@ foreach(source IN LISTS test_sources)
     target_sources(${name} PRIVATE tests/keep_drivers.c)
   endif()
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS ${tier} TIMEOUT 900)
+  set_tests_properties(${name} PROPERTIES LABELS ${tier} TIMEOUT 900 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+    ENVIRONMENT CK_DEFAULT_TIMEOUT=300)
 endforeach()
 
 add_test(NAME tidy COMMAND ${CMAKE_SOURCE_DIR}/tests/tidy.sh ${CMAKE_SOURCE_DIR})

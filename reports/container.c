@@ -1,6 +1,6 @@
 /* Reading and writing the one frame around the one tar stream. libarchive compresses, decompresses and writes
- * headers; which bytes may stand where is decided here, because its readers also take several frames, skippable
- * ones, and tar dialects that an archive must not have.
+ * headers; which bytes may stand where is decided here, because its readers also take several frames,
+ * skippable ones, and tar dialects that an archive must not have.
  */
 #include "reports/container.h"
 

@@ -1,8 +1,8 @@
 /* The file that holds an archive: one zstd frame around a plain ustar stream, members in ascending order of
  * their names (docs/formats/archive.md, container).
  *
- * The reader trusts nothing: the frame is walked to the end of the file first, each tar header is built again from
- * its name and size and compared whole, and limits hold while bytes stream, before memory is taken.
+ * The reader trusts nothing: the frame is walked to the end of the file first, each tar header is built again
+ * from its name and size and compared whole, and limits hold while bytes stream, before memory is taken.
  */
 #ifndef LETHE_REPORTS_CONTAINER_H
 #define LETHE_REPORTS_CONTAINER_H
@@ -32,14 +32,16 @@ void container_close(struct container_writer *w); /* NULL is fine; removes what 
 
 /* ---- reading ---- */
 /* Gets the members in order. chunk comes any number of times with n > 0 and adds up to size. A nonzero answer
- * ends the walk with it. Functions may be NULL. A member's bytes are believed only when the walk ends with 0. */
+ * ends the walk with it. Functions may be NULL. A member's bytes are believed only when the walk ends with
+ * 0. */
 struct container_sink {
     void *self;
     int (*begin)(void *self, const char *name, uint64_t size, struct status *st);
     int (*chunk)(void *self, const void *data, size_t n, struct status *st);
     int (*end)(void *self, struct status *st);
 };
-/* Every rule of the container over the whole file. RC_FORMAT or RC_LIMIT with one sentence that names the place. */
+/* Every rule of the container over the whole file. RC_FORMAT or RC_LIMIT with one sentence that names the
+ * place. */
 MUST_USE int container_walk(const char *path, const struct container_sink *sink, struct status *st);
 MUST_USE int container_walk_memory(struct bytes file, const struct container_sink *sink, struct status *st);
 

@@ -1,6 +1,6 @@
-/* Keys and plain signatures. A public key is reduced to its SubjectPublicKeyInfo first, whatever form it came in,
- * and there are only two shapes of that: a fixed prefix and the point. So equal keys have equal bytes, and
- * OpenSSL sees only what it would have written itself. Forms of files are keys_form.c's.
+/* Keys and plain signatures. A public key is reduced to its SubjectPublicKeyInfo first, whatever form it came
+ * in, and there are only two shapes of that: a fixed prefix and the point. So equal keys have equal bytes,
+ * and OpenSSL sees only what it would have written itself. Forms of files are keys_form.c's.
  */
 #include "reports/keys_private.h"
 

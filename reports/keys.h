@@ -1,7 +1,7 @@
 /* Signing keys: Ed25519 and ECDSA P-256 with SHA-256, through OpenSSL's EVP (docs/formats/archive.md).
  *
- * A secret key is a PEM PKCS#8 file of mode 0600, plain or under a passphrase. A public key is read and written
- * as PEM, as a minisign public key and as an OpenSSH line. Its keyid is the SHA-256 of its DER
+ * A secret key is a PEM PKCS#8 file of mode 0600, plain or under a passphrase. A public key is read and
+ * written as PEM, as a minisign public key and as an OpenSSH line. Its keyid is the SHA-256 of its DER
  * SubjectPublicKeyInfo, whatever form it came in.
  */
 #ifndef LETHE_REPORTS_KEYS_H
@@ -40,12 +40,13 @@ struct key_passphrase {
     int (*ask)(void *self, struct str *out, struct status *st);
 };
 
-/* PKCS#8 PEM into a new file of mode 0600; RC_IO when it is there. passphrase NULL: not encrypted. Encrypted is
- * PBES2 with scrypt (N 16384, r 8, p 1) and AES-256-CBC. RC_ARG: the passphrase is empty or over the limit. */
+/* PKCS#8 PEM into a new file of mode 0600; RC_IO when it is there. passphrase NULL: not encrypted. Encrypted
+ * is PBES2 with scrypt (N 16384, r 8, p 1) and AES-256-CBC. RC_ARG: the passphrase is empty or over the
+ * limit. */
 MUST_USE int key_write_secret(const struct key_secret *k, const char *path, const char *passphrase,
                               struct status *st);
-/* Any PKCS#8 PEM that OpenSSL decrypts. ask NULL: an encrypted key is RC_ARG. RC_UNSUPPORTED names what else the
- * file is: SEC1, PKCS#1, OpenSSH, minisign, a public key, another algorithm. Wrong passphrase: RC_ARG. */
+/* Any PKCS#8 PEM that OpenSSL decrypts. ask NULL: an encrypted key is RC_ARG. RC_UNSUPPORTED names what else
+ * the file is: SEC1, PKCS#1, OpenSSH, minisign, a public key, another algorithm. Wrong passphrase: RC_ARG. */
 MUST_USE int key_load_secret(const char *path, const struct key_passphrase *ask, struct key_secret **out,
                              struct status *st);
 MUST_USE int key_parse_secret(struct bytes file, const struct key_passphrase *ask, struct key_secret **out,
@@ -71,8 +72,8 @@ struct hash key_id(const struct key_public *k); /* hash_hex gives the text */
 bool key_public_equal(const struct key_public *a, const struct key_public *b);
 /* Ed25519: 32 bytes. P-256: 65 bytes, 04 X Y. */
 struct bytes key_public_point(const struct key_public *k);
-/* The 8 bytes that minisign knows the key by: those of the minisign file it was read from, else the first 8 of
- * the keyid. */
+/* The 8 bytes that minisign knows the key by: those of the minisign file it was read from, else the first 8
+ * of the keyid. */
 struct bytes key_minisign_id(const struct key_public *k);
 /* The wire form of OpenSSH ("string type, string …"), appended. */
 MUST_USE int key_write_ssh_blob(const struct key_public *k, struct str *out, struct status *st);
@@ -80,7 +81,8 @@ MUST_USE int key_write_ssh_blob(const struct key_public *k, struct str *out, str
 /* ---- signatures over bytes ---- */
 /* Appends the signature: Ed25519 64 raw bytes, P-256 DER SEQUENCE { r, s } over SHA-256. */
 MUST_USE int key_sign(const struct key_secret *k, struct bytes message, struct str *out, struct status *st);
-/* *good says whether it holds; anything but the one right encoding does not. Nonzero: could not be checked. */
+/* *good says whether it holds; anything but the one right encoding does not. Nonzero: could not be
+ * checked. */
 MUST_USE int key_verify(const struct key_public *k, struct bytes message, struct bytes signature, bool *good,
                         struct status *st);
 

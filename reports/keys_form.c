@@ -1,5 +1,5 @@
-/* The forms of key files: PEM, minisign, OpenSSH. What a file is shows in its first bytes; what cannot be read
- * is refused by its name, because "bad format" does not tell anybody which tool made it.
+/* The forms of key files: PEM, minisign, OpenSSH. What a file is shows in its first bytes; what cannot be
+ * read is refused by its name, because "bad format" does not tell anybody which tool made it.
  */
 #include "reports/keys_private.h"
 

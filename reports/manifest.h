@@ -75,8 +75,8 @@ MUST_USE int manifest_write(const struct manifest *m, struct str *out, struct st
 MUST_USE int manifest_parse(struct bytes file, struct manifest *out, struct status *st);
 void manifest_release(struct manifest *m);
 const struct manifest_entry *manifest_find(const struct manifest *m, const char *path); /* or NULL */
-/* Whether what was read is what the entry says: size and digest, leaves and root; with withheld lines only the
- * latter two. RC_VERIFY names path and difference. */
+/* Whether what was read is what the entry says: size and digest, leaves and root; with withheld lines only
+ * the latter two. RC_VERIFY names path and difference. */
 MUST_USE int manifest_check(const struct manifest_entry *e, const struct member_digest *d, struct status *st);
 
 #endif

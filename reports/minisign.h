@@ -8,8 +8,8 @@
 
 enum { MINISIGN_COMMENT_BYTES_MAX = 8192, MINISIGN_FILE_BYTES_MAX = 16384 };
 
-/* The four lines of NAME.lethe.minisig, appended. name stands in the trusted comment: printable ASCII or UTF-8
- * without control characters. RC_UNSUPPORTED: the key is not Ed25519. */
+/* The four lines of NAME.lethe.minisig, appended. name stands in the trusted comment: printable ASCII or
+ * UTF-8 without control characters. RC_UNSUPPORTED: the key is not Ed25519. */
 MUST_USE int minisign_sign(const struct key_secret *k, const char *name, struct bytes file, struct str *out,
                            struct status *st);
 /* RC_FORMAT: not a minisign signature, or not prehashed. RC_VERIFY: by another key, or false. trusted_comment

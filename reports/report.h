@@ -1,5 +1,5 @@
-/* Reports: pages over the members of an archive; they hold no number of their own (docs/formats/report.md).
- * */
+/* Reports: pages over the members of an archive; they hold no number of their own
+ * (docs/formats/report.md). */
 #ifndef LETHE_REPORTS_REPORT_H
 #define LETHE_REPORTS_REPORT_H
 

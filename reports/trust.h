@@ -1,5 +1,5 @@
-/* Whom the verifier believes: a trust file, or a few public keys given by hand. Nothing of it ever comes out of an
- * archive (docs/formats/archive.md, trust).
+/* Whom the verifier believes: a trust file, or a few public keys given by hand. Nothing of it ever comes out
+ * of an archive (docs/formats/archive.md, trust).
  */
 #ifndef LETHE_REPORTS_TRUST_H
 #define LETHE_REPORTS_TRUST_H
@@ -40,8 +40,8 @@ struct trust {
  * lacks, a threshold of 0 or over its list, no `require` entry. */
 MUST_USE int trust_parse(struct bytes file, struct trust *out, struct status *st);
 MUST_USE int trust_load(const char *path, struct trust *out, struct status *st);
-/* What --key means: one author entry over these public key files, threshold 1, any plan. A key is named by its
- * file. n >= 1. */
+/* What --key means: one author entry over these public key files, threshold 1, any plan. A key is named by
+ * its file. n >= 1. */
 MUST_USE int trust_of_keys(const char *const *paths, size_t n, struct trust *out, struct status *st);
 void trust_release(struct trust *t);
 

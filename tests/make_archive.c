@@ -16,7 +16,9 @@
 #include "reports/trust.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum side { B, T, Z };
 enum { FACTS = 24, SAFE = 6, IMPORTED = 3 };
@@ -618,7 +620,21 @@ out:
     return rc;
 }
 
-/* ---- keys ---- */
+/* ---- folders and keys ---- */
+
+int make_folder(char out[64], struct status *st)
+{
+    const char *place = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : ".";
+    snprintf(out, 64, "%s/lethe-test.XXXXXX", place);
+    return mkdtemp(out) ? 0 : status_fail(st, RC_IO, "%s: no folder can be made there", place);
+}
+
+void make_folder_gone(const char *folder)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    (void)!system(command);
+}
 
 int made_keys_open(struct made_keys *out, struct status *st)
 {

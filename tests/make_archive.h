@@ -19,11 +19,16 @@ enum made {
 struct made_keys {
     struct key_secret *author, *validator, *stranger; /* Ed25519, P-256, Ed25519 */
 };
+/* A fresh folder, in memory where the system has such a place: the archives of a test are many small
+ * files. */
+MUST_USE int make_folder(char out[64], struct status *st);
+void make_folder_gone(const char *folder);
+
 MUST_USE int made_keys_open(struct made_keys *out, struct status *st);
 void made_keys_close(struct made_keys *k);
 
-/* The run folder, as an audit would leave it. The plan is signed by the author and names both as approvers.
- * */
+/* The run folder, as an audit would leave it. The plan is signed by the author and names both as
+ * approvers. */
 MUST_USE int make_run(const char *run, enum made kind, const struct made_keys *keys, struct status *st);
 /* FOLDER/run, packed into FOLDER/a.lethe and signed by author and validator. */
 MUST_USE int make_archive(const char *folder, enum made kind, const struct made_keys *keys, struct str *path,

@@ -29,6 +29,9 @@ static void opened(void)
 static void closed(void)
 {
     model_close(model);
+    const char *first;
+    const size_t errors = gpu_validation_errors(gpu, &first);
+    ck_assert_msg(errors == 0, "%zu validation messages, the first: %s", errors, first);
     gpu_close(gpu);
 }
 

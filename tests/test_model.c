@@ -31,6 +31,9 @@ static void opened(void)
 static void closed(void)
 {
     safetensors_close(&golden);
+    const char *first;
+    const size_t errors = gpu_validation_errors(gpu, &first);
+    ck_assert_msg(errors == 0, "%zu validation messages, the first: %s", errors, first);
     gpu_close(gpu);
 }
 
@@ -104,8 +107,7 @@ START_TEST(logits_are_those_of_transformers)
     struct model *m = model_of("tiny");
     for (int prompt = 0; prompt < 8; prompt++) {
         const double apart = logits_apart(m, NULL, "", prompt);
-        printf("  prompt %d: %.3g\n", prompt, apart);
-        ck_assert_msg(apart < 2e-6, "prompt %d: %g apart", prompt, apart); /* 5e-7 */
+        ck_assert_msg(apart < 1e-5, "prompt %d: %g apart", prompt, apart); /* 1.7e-6 on lavapipe */
     }
     model_close(m);
 }
@@ -119,7 +121,7 @@ START_TEST(quantised_weights_too)
         struct model *m = model_of(NAMES[i]);
         snprintf(prefix, sizeof prefix, "%s.", NAMES[i]);
         const double apart = logits_apart(m, NULL, prefix, 6);
-        ck_assert_msg(apart < 2e-6, "%s: %g apart", NAMES[i], apart);
+        ck_assert_msg(apart < 1e-5, "%s: %g apart", NAMES[i], apart);
         model_close(m);
     }
 }
@@ -133,7 +135,7 @@ START_TEST(and_with_an_adapter_of_peft)
     OK(adapter_load(TESTS_DIR "/golden/tiny/adapter", model_get_hyper(m), &x, &st));
     OK(lora_open(m, &x, &l, &st));
     const double apart = logits_apart(m, &l, "adapter.", 6);
-    ck_assert_msg(apart < 2e-6, "%g apart", apart);
+    ck_assert_msg(apart < 1e-5, "%g apart", apart);
     lora_close(&l);
     adapter_release(&x);
     model_close(m);
@@ -157,7 +159,7 @@ START_TEST(gradients_are_those_of_peft)
         ck_assert_msg(apart[0] < 1e-5 && apart[1] < 1e-5, "%s of block %u: %g, %g apart",
                       role_name(x.parts[i].role), x.parts[i].block, apart[0], apart[1]);
     }
-    printf("  worst gradient %.3g\n", worst);
+    ck_assert_double_lt(worst, 1e-5); /* 2.4e-6 on lavapipe */
     mem_free(want);
     adapter_release(&x);
     model_close(m);

@@ -21,8 +21,7 @@ static struct status st;
 static void open_folder(void)
 {
     st = (struct status){ 0 };
-    snprintf(folder, sizeof folder, "pack.XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    ck_assert_int_eq(make_folder(folder, &st), 0);
     ck_assert_int_eq(made_keys_open(&keys, &st), 0);
     str_printf(&trust, "%s/trust.json", folder);
     ck_assert_int_eq(make_trust(str_text(&trust), &keys, false, &st), 0);
@@ -30,9 +29,7 @@ static void open_folder(void)
 
 static void close_folder(void)
 {
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    ck_assert_int_eq(system(command), 0);
+    make_folder_gone(folder);
     made_keys_close(&keys);
     str_release(&trust);
     str_release(&archive);
@@ -247,8 +244,42 @@ START_TEST(run_folder)
 }
 END_TEST
 
-int main(void)
+/* For tests/cli: leaves an archive of each kind, a trust file and the inputs below a folder. */
+static int make_all(const char *to)
 {
+    static const struct {
+        const char *name;
+        enum made kind;
+    } kinds[] = { { "pass", MADE_PASS },
+                  { "fail", MADE_FAIL },
+                  { "inconclusive", MADE_INCONCLUSIVE },
+                  { "imported", MADE_IMPORTED },
+                  { "closed", MADE_CLOSED } };
+    struct status why = { 0 };
+    struct str path = { 0 }, made = { 0 };
+    int rc = made_keys_open(&keys, &why);
+    for (size_t i = 0; rc == 0 && i < sizeof kinds / sizeof *kinds; i++) {
+        str_clear(&path);
+        str_clear(&made);
+        str_printf(&path, "%s/%s", to, kinds[i].name);
+        rc = make_archive(str_text(&path), kinds[i].kind, &keys, &made, &why);
+    }
+    str_clear(&path);
+    str_printf(&path, "%s/trust.json", to);
+    rc = rc ? rc : make_trust(str_text(&path), &keys, false, &why);
+    rc = rc ? rc : make_inputs(to, &why);
+    if (rc != 0)
+        fprintf(stderr, "%s\n", why.msg);
+    str_release(&path);
+    str_release(&made);
+    made_keys_close(&keys);
+    return rc != 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3 && strcmp(argv[1], "--make") == 0)
+        return make_all(argv[2]);
     Suite *suite = suite_create("pack");
     TCase *tc = tcase_create("pack");
     tcase_add_checked_fixture(tc, open_folder, close_folder);

@@ -1,5 +1,5 @@
-/* Recipes: what is read, what is refused by name, what is written back; schedules and warm-up against worked numbers.
- * tier: quick */
+/* Recipes: what is read, what is refused by name, what is written back; schedules and warm-up against worked
+ * numbers. tier: quick */
 #include "base/json.h"
 #include "train/recipe.h"
 

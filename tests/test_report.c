@@ -21,8 +21,7 @@ static struct status st;
 static void open_folder(void)
 {
     st = (struct status){ 0 };
-    snprintf(folder, sizeof folder, "report.XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    ck_assert_int_eq(make_folder(folder, &st), 0);
     ck_assert_int_eq(made_keys_open(&keys, &st), 0);
 }
 
@@ -34,9 +33,7 @@ static void open_kind(enum made kind)
 
 static void close_folder(void)
 {
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    ck_assert_int_eq(system(command), 0);
+    make_folder_gone(folder);
     report_close(report);
     report = NULL;
     made_keys_close(&keys);

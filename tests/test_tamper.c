@@ -109,8 +109,8 @@ static void change_write(const struct original *o, enum change how, struct dice 
     str_release(&bytes);
 }
 
-/* In a process of its own: whatever a hostile file does ends there. Returns the exit code, or -1 for a crash.
- * */
+/* In a process of its own: whatever a hostile file does ends there. Returns the exit code, or -1 for a
+ * crash. */
 static int verify_apart(const struct original *o)
 {
     int state = 0;
@@ -148,10 +148,10 @@ START_TEST(every_change)
     struct status st = { 0 };
     struct made_keys keys;
     struct original o = { 0 };
-    char folder[] = "tamper.XXXXXX", command[64];
+    char folder[64];
     uint64_t changes = number_of("LETHE_TAMPER", CHANGES), seed = number_of("LETHE_SEED", 20261124),
              unchanged = 0;
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    ck_assert_int_eq(make_folder(folder, &st), 0);
     ck_assert_int_eq(made_keys_open(&keys, &st), 0);
     str_printf(&o.trust, "%s/trust.json", folder);
     str_printf(&o.changed, "%s/changed.lethe", folder);
@@ -175,8 +175,7 @@ START_TEST(every_change)
     }
     ck_assert_msg(unchanged * 10 < changes || changes < 100, "%" PRIu64 " changes changed nothing",
                   unchanged);
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    ck_assert_int_eq(system(command), 0);
+    make_folder_gone(folder);
     made_keys_close(&keys);
     container_release(&o.members);
     str_release(&o.file);

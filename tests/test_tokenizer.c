@@ -1,5 +1,5 @@
-/* The tokenizer of the real model against the reference library, on 2,000 varied strings (tests/golden/make_tokens.py).
- * tier: quick */
+/* The tokenizer of the real model against the reference library, on 2,000 varied strings
+ * (tests/golden/make_tokens.py). tier: quick */
 #include "base/file.h"
 #include "base/json.h"
 #include "model/gguf.h"

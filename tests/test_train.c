@@ -47,6 +47,9 @@ static void closed(void)
 {
     char command[96];
     model_close(model);
+    const char *first;
+    const size_t errors = gpu_validation_errors(gpu, &first);
+    ck_assert_msg(errors == 0, "%zu validation messages, the first: %s", errors, first);
     gpu_close(gpu);
     model = NULL;
     gpu = NULL;

@@ -14,31 +14,42 @@
 #include <string.h>
 
 static struct made_keys keys;
-static char folder[64];
-static struct str trust, other, archive, broken;
+static char folder[64], own[96];
+static struct str trust, other, pass, archive, broken;
 static struct status st;
 
-static void open_folder(void)
+/* Once for all tests, which only read it: keys, trust files and the archive that passes. */
+static void open_all(void)
 {
     st = (struct status){ 0 };
-    snprintf(folder, sizeof folder, "verify.XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    ck_assert_int_eq(make_folder(folder, &st), 0);
     ck_assert_int_eq(made_keys_open(&keys, &st), 0);
     str_printf(&trust, "%s/trust.json", folder);
     str_printf(&other, "%s/other.json", folder);
-    str_printf(&broken, "%s/broken.lethe", folder);
     ck_assert_int_eq(make_trust(str_text(&trust), &keys, false, &st), 0);
     ck_assert_int_eq(make_trust(str_text(&other), &keys, true, &st), 0);
+    ck_assert_msg(make_archive(folder, MADE_PASS, &keys, &pass, &st) == 0, "%s", st.msg);
 }
 
-static void close_folder(void)
+static void close_all(void)
 {
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    ck_assert_int_eq(system(command), 0);
+    make_folder_gone(folder);
     made_keys_close(&keys);
     str_release(&trust);
     str_release(&other);
+    str_release(&pass);
+}
+
+/* For each test: a folder of its own below. */
+static void open_own(void)
+{
+    snprintf(own, sizeof own, "%s/own.XXXXXX", folder);
+    ck_assert_ptr_nonnull(mkdtemp(own));
+    str_printf(&broken, "%s/broken.lethe", own);
+}
+
+static void close_own(void)
+{
     str_release(&archive);
     str_release(&broken);
 }
@@ -72,7 +83,7 @@ static const struct {
 
 START_TEST(of_each_kind)
 {
-    ck_assert_msg(make_archive(folder, good[_i].kind, &keys, &archive, &st) == 0, "%s", st.msg);
+    ck_assert_msg(make_archive(own, good[_i].kind, &keys, &archive, &st) == 0, "%s", st.msg);
     if (good[_i].kind == MADE_IMPORTED)
         expect(str_text(&archive), str_text(&trust), 5,
                "verified: INCONCLUSIVE on imported scores, signed by");
@@ -83,7 +94,7 @@ END_TEST
 
 START_TEST(not_trusted)
 {
-    ck_assert_int_eq(make_archive(folder, MADE_PASS, &keys, &archive, &st), 0);
+    str_puts(&archive, str_text(&pass));
     expect(str_text(&archive), NULL, 4, "the signers are unknown");
     expect(str_text(&archive), str_text(&other), 4, "the verdict is PASS");
     expect(str_text(&archive), "nothing-there.json", 2, "could not check");
@@ -96,9 +107,9 @@ START_TEST(planned_approver_missing)
     struct str run = { 0 }, pub = { 0 }, path = { 0 };
     const struct key_secret *one[] = { keys.author };
     const struct pack_options o = { .keys = one, .keys_n = 1 };
-    str_printf(&run, "%s/run", folder);
-    str_printf(&path, "%s/author.pub", folder);
-    str_printf(&archive, "%s/a.lethe", folder);
+    str_printf(&run, "%s/run", own);
+    str_printf(&path, "%s/author.pub", own);
+    str_printf(&archive, "%s/a.lethe", own);
     ck_assert_int_eq(make_run(str_text(&run), MADE_PASS, &keys, &st), 0);
     ck_assert_int_eq(pack_run(str_text(&run), str_text(&archive), &o, NULL, &st), 0);
     ck_assert_int_eq(key_write_public(key_secret_public(keys.author), KEY_FORM_PEM, NULL, &pub, &st), 0);
@@ -173,7 +184,7 @@ static const struct {
 START_TEST(lie)
 {
     struct container c = { 0 };
-    ck_assert_int_eq(make_archive(folder, MADE_PASS, &keys, &archive, &st), 0);
+    str_puts(&archive, str_text(&pass));
     ck_assert_int_eq(make_load(str_text(&archive), &c, &st), 0);
     ck_assert_msg(make_replace(&c, lies[_i].member, lies[_i].from, lies[_i].to, &st) == 0, "%s: %s",
                   lies[_i].what, st.msg);
@@ -190,7 +201,7 @@ START_TEST(unlisted_member)
     struct container c = { 0 };
     struct str extra = { 0 };
     str_puts(&extra, "{}");
-    ck_assert_int_eq(make_archive(folder, MADE_PASS, &keys, &archive, &st), 0);
+    str_puts(&archive, str_text(&pass));
     ck_assert_int_eq(make_load(str_text(&archive), &c, &st), 0);
     ck_assert_int_eq(members_add(&c, "zz-extra.json", &extra, &st), 0);
     ck_assert_int_eq(make_store(str_text(&broken), &c, &st), 0);
@@ -213,7 +224,7 @@ START_TEST(member_missing)
     static const char *const names[] = { "metrics.json", "run/supervision.jsonl",
                                          "evidence/items/facts.zero.jsonl", "evidence/probes/prose.jsonl" };
     static const int exits[] = { 2, 1, 1, 1 }; /* as it was signed; where the lie is signed: 2 */
-    ck_assert_int_eq(make_archive(folder, MADE_PASS, &keys, &archive, &st), 0);
+    str_puts(&archive, str_text(&pass));
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         for (int reseal = 0; reseal < 2; reseal++) {
             struct container c = { 0 };
@@ -231,7 +242,7 @@ END_TEST
 START_TEST(false_signature)
 {
     struct container c = { 0 };
-    ck_assert_int_eq(make_archive(folder, MADE_PASS, &keys, &archive, &st), 0);
+    str_puts(&archive, str_text(&pass));
     ck_assert_int_eq(make_load(str_text(&archive), &c, &st), 0);
     struct container_member *m = members_find(&c, "dsse.json");
     char *sig = strstr(m->data.data, "\"sig\":\"") + 7;
@@ -249,8 +260,8 @@ START_TEST(approval_of_another)
     const struct approval a = {
         .name = "V", .role = "validator", .meaning = "m", .time = "2026-11-24T13:00:00.000Z"
     };
-    str_printf(&elsewhere, "%s/second", folder);
-    ck_assert_int_eq(make_archive(folder, MADE_PASS, &keys, &archive, &st), 0);
+    str_printf(&elsewhere, "%s/second", own);
+    str_puts(&archive, str_text(&pass));
     ck_assert_int_eq(make_archive(str_text(&elsewhere), MADE_FAIL, &keys, &second, &st), 0);
     ck_assert_int_eq(pack_approve(str_text(&second), str_text(&second), keys.validator, &a, &st), 0);
     ck_assert_int_eq(make_load(str_text(&archive), &c, &st), 0);
@@ -327,7 +338,7 @@ START_TEST(container_fault)
 {
     struct container c = { 0 };
     struct str tar = { 0 }, file = { 0 };
-    ck_assert_int_eq(make_archive(folder, MADE_PASS, &keys, &archive, &st), 0);
+    str_puts(&archive, str_text(&pass));
     ck_assert_int_eq(make_load(str_text(&archive), &c, &st), 0);
     ck_assert_int_eq(make_tar(&c, &tar, &st), 0);
     tar_break(&tar, (enum tar_fault)_i);
@@ -351,10 +362,10 @@ START_TEST(brought_along)
 {
     struct str probes = { 0 }, suite = { 0 }, wrong = { 0 };
     struct verify_result r;
-    ck_assert_int_eq(make_archive(folder, MADE_PASS, &keys, &archive, &st), 0);
-    ck_assert_int_eq(make_inputs(folder, &st), 0);
-    str_printf(&probes, "%s/suites", folder);
-    str_printf(&suite, "%s/suites/prose.jsonl", folder);
+    str_puts(&archive, str_text(&pass));
+    ck_assert_int_eq(make_inputs(own, &st), 0);
+    str_printf(&probes, "%s/suites", own);
+    str_printf(&suite, "%s/suites/prose.jsonl", own);
     struct verify_options o = {
         .trust = str_text(&trust), .probes = str_text(&probes), .report = true, .require_open = true
     };
@@ -384,7 +395,7 @@ START_TEST(withheld_rows)
 {
     const struct pack_range rows = { "evidence/items/prose.base.jsonl", 3, 3 };
     const struct pack_range items = { "evidence/probes/prose.jsonl", 3, 3 };
-    ck_assert_int_eq(make_archive(folder, MADE_PASS, &keys, &archive, &st), 0);
+    str_puts(&archive, str_text(&pass));
     ck_assert_int_eq(pack_withhold(str_text(&archive), str_text(&broken), &rows, 1, &st), 0);
     expect(str_text(&broken), str_text(&trust), 2, "prose");
     ck_assert_int_eq(pack_withhold(str_text(&archive), str_text(&broken), &items, 1, &st), 0);
@@ -416,7 +427,7 @@ static int run_cli(struct str *out, struct str *err, const char *const *words)
 START_TEST(command_line)
 {
     struct str out = { 0 }, err = { 0 };
-    ck_assert_int_eq(make_archive(folder, MADE_FAIL, &keys, &archive, &st), 0);
+    ck_assert_int_eq(make_archive(own, MADE_FAIL, &keys, &archive, &st), 0);
     const char *a = str_text(&archive), *t = str_text(&trust);
     ck_assert_int_eq(run_cli(&out, &err, (const char *[]){ "x", "--trust", t, a, NULL }), 3);
     ck_assert_uint_eq(err.size, 0);
@@ -451,7 +462,8 @@ int main(void)
 {
     Suite *suite = suite_create("verify");
     TCase *tc = tcase_create("verify");
-    tcase_add_checked_fixture(tc, open_folder, close_folder);
+    tcase_add_unchecked_fixture(tc, open_all, close_all);
+    tcase_add_checked_fixture(tc, open_own, close_own);
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, of_each_kind, 0, sizeof good / sizeof *good);
     tcase_add_test(tc, not_trusted);

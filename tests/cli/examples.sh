@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tier: full
-# Archives made by another program, in the folder LETHE_EXAMPLES (archives/ and keys/ in it): the exit code of each, and the
-# detached checks beside them. Without the folder there is nothing to try.
+# Archives made by another program, in the folder LETHE_EXAMPLES (archives/ and keys/ in it): the exit code of
+# each. Without the folder there is nothing to try.
 . "$(dirname "$0")/lib/common.sh" "$1"
 
 examples=${LETHE_EXAMPLES:-}

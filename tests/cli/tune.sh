@@ -34,7 +34,7 @@ one_line
 says 'nothing.jsonl:1'
 want 2 lethe tune --base "$tiny" --data train.jsonl --method magic --out e
 says 'magic'
-echo '{"lethe_tune":1,"base":"'"$tiny"'","data":["train.jsonl"],"method":{"name":"lora","seed":5,"rank":4,"lr":"0.01","epochs":3,"batch":4}}' >recipe.json
+echo '{"lethe_tune":1,"base":"'"$tiny"'","data":["train.jsonl"],"method":{"name":"lora","seed":5,"rank":4,"lr":"0.01","epochs":3,"batch":4,"length":256}}' >recipe.json
 want 0 lethe tune recipe.json --out f
 check diff -r a f
 sed 's/"rank"/"rnk"/' recipe.json >bad.json

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # tier: quick
-# lethe-verify: exit codes and last lines for an archive of each kind, what it links, and that it builds by one command.
+# lethe-verify: exit codes and last lines for an archive of each kind, what it links, and that it builds by one
+# command.
 . "$(dirname "$0")/lib/common.sh" "$1"
 
 check "$build/test_pack" --make .

@@ -1,5 +1,6 @@
-/* The tokenizer that a file describes, and text through it: the input is a GGUF file, and all of it is also the text.
- * What opens tokenizes every text; ids are in the vocabulary, and bytes come back unless some were dropped. */
+/* The tokenizer that a file describes, and text through it: the input is a GGUF file, and all of it is also
+ * the text. What opens tokenizes every text; ids are in the vocabulary, and bytes come back unless some were
+ * dropped. */
 #include "base/utf8.h"
 #include "model/tokenizer.h"
 

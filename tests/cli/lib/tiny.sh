@@ -35,7 +35,7 @@ tiny_audit() {
 {"lethe_audit":1,"title":"Small audit","purpose":"A test.","author":{"name":"Tester"},
  "base":{"name":"tiny","path":"$tiny"},
  "data":[{"name":"train.jsonl","role":"train","path":"train.jsonl"}],
- "method":{"name":"lora","seed":7,"rank":4,"alpha":"8","lr":"0.01","epochs":2,"batch":4,"schedule":"linear"},
+ "method":{"name":"lora","seed":7,"rank":4,"alpha":"8","lr":"0.01","epochs":2,"batch":4,"length":128,"schedule":"linear"},
  "suites":[{"path":"task.jsonl","use":"task","gain":"0.10"},{"path":"facts.jsonl","use":"report"},
            {"path":"pairs.jsonl","use":"report"},{"path":"prose.jsonl","use":"gate","margin":"0.5"}],
  "groups":[{"id":"known","use":"gate","margin":"0.2","members":["facts","pairs"]}],
