@@ -4,8 +4,6 @@ transformers reads the GGUF file but builds the plain GPT-2 pre-tokeniser for it
 first. Needs torch 2.15.0, transformers 5.23.0, gguf 0.19.0, tokenizers 0.23.3.
 """
 import os
-import sys
-import tempfile
 
 import torch
 from tokenizers import pre_tokenizers
