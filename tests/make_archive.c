@@ -179,76 +179,87 @@ out:
     return rc;
 }
 
-/* One lost token of facts, and what the comparison over its positions says. */
-static int ledger_make(const char *run, enum made kind, const uint8_t key[32], struct status *st)
+/* One lost token of facts, and one target of the training data that the base was sure is another. */
+static const struct token_row lost_token = {
+    .suite = "facts",
+    .i = 0,
+    .id = "fa-00",
+    .part = "choice:0",
+    .target = 7,
+    .base_top = 7,
+    .tuned_top = 8,
+    .target_text = " Aster",
+    .base_top_text = " Aster",
+    .tuned_top_text = " Birch",
+    .base_top_logp = -0.25f,
+    .tuned_top_logp = -0.5f,
+    .base_logp = -0.25f,
+    .tuned_logp = -4,
+    .kl = { 1, 1 },
+    .token_class = TOKEN_forgot,
+};
+static const struct token_row conflict = {
+    .suite = "train",
+    .i = 1,
+    .id = "1",
+    .part = "completion",
+    .target = 3,
+    .base_top = 4,
+    .tuned_top = 3,
+    .target_text = " blue",
+    .base_top_text = " red",
+    .tuned_top_text = " blue",
+    .base_top_logp = -0.125f,
+    .tuned_top_logp = -0.25f,
+    .base_logp = -3,
+    .tuned_logp = -0.25f,
+    .kl = { 2, 2 },
+    .token_class = TOKEN_conflict,
+};
+
+static int token_make(const char *run, const char *member, struct token_row row, const uint8_t key[32],
+                      struct status *st)
 {
     int rc = 0;
     struct str text = { 0 };
-    struct token_row t = { .suite = "facts",
-                           .i = 0,
-                           .id = "fa-00",
-                           .part = "choice:0",
-                           .target = 7,
-                           .base_top = 7,
-                           .tuned_top = 8,
-                           .target_text = " Aster",
-                           .base_top_text = " Aster",
-                           .tuned_top_text = " Birch",
-                           .base_top_logp = -0.25f,
-                           .tuned_top_logp = -0.5f,
-                           .base_logp = -0.25f,
-                           .tuned_logp = -4,
-                           .kl = { 1, 1 },
-                           .token_class = TOKEN_forgot };
-    (void)kind;
-    salt_of(key, "evidence/tokens.jsonl", 0, t.salt);
-    TRY(token_row_write(&t, &text, st));
+    salt_of(key, member, 0, row.salt);
+    TRY(token_row_write(&row, &text, st));
     str_putc(&text, '\n');
-    TRY(run_write(run, "evidence/tokens.jsonl", text.data, text.size, st));
-    str_clear(&text);
+    TRY(run_write(run, member, text.data, text.size, st));
+out:
+    str_release(&text);
+    return rc;
+}
+
+static int delta_make(const char *run, const uint8_t key[32], struct status *st)
+{
+    int rc = 0;
+    struct str text = { 0 };
     for (uint64_t i = 0; i < FACTS; i++) {
         char id[16];
         snprintf(id, sizeof id, "fa-%02u", (unsigned)i);
-        struct delta_row d = { .i = i,
-                               .id = id,
-                               .positions = 3,
-                               .same_top = i ? 3 : 2,
-                               .forgot = !i,
-                               .dlogp = -0.125,
-                               .kl = { 0.5, 0.5 } };
+        struct delta_row d = { .i = i, .id = id, .positions = 3, .dlogp = -0.125, .kl = { 0.5, 0.5 } };
+        d.same_top = i ? 3 : 2;
+        d.forgot = !i;
         salt_of(key, "evidence/items/facts.delta.jsonl", i, d.salt);
         TRY(delta_row_write(&d, &text, st));
         str_putc(&text, '\n');
     }
     TRY(run_write(run, "evidence/items/facts.delta.jsonl", text.data, text.size, st));
-    str_clear(&text);
-    t = (struct token_row){ .suite = "train",
-                            .i = 1,
-                            .id = "1",
-                            .part = "completion",
-                            .target = 3,
-                            .base_top = 4,
-                            .tuned_top = 3,
-                            .target_text = " blue",
-                            .base_top_text = " red",
-                            .tuned_top_text = " blue",
-                            .base_top_logp = -0.125f,
-                            .tuned_top_logp = -0.25f,
-                            .base_logp = -3,
-                            .tuned_logp = -0.25f,
-                            .kl = { 2, 2 },
-                            .token_class = TOKEN_conflict };
-    salt_of(key, "evidence/conflicts.jsonl", 0, t.salt);
-    TRY(token_row_write(&t, &text, st));
-    str_putc(&text, '\n');
-    TRY(run_write(run, "evidence/conflicts.jsonl", text.data, text.size, st));
-    str_clear(&text);
+out:
+    str_release(&text);
+    return rc;
+}
+
+static int supervision_make(const char *run, const uint8_t key[32], struct status *st)
+{
+    int rc = 0;
+    struct str text = { 0 };
     for (uint64_t i = 0; i < 4; i++) {
         char id[8];
         snprintf(id, sizeof id, "%u", (unsigned)i);
-        struct supervision_row s = {
-            .i = i, .id = id, .tokens = 8, .supervised = 2, .first = 6, .conflicts = i == 1
-        };
+        struct supervision_row s = { .i = i, .id = id, .tokens = 8, .supervised = 2, .first = 6 };
+        s.conflicts = i == 1;
         salt_of(key, "run/supervision.jsonl", i, s.salt);
         TRY(supervision_row_write(&s, &text, st));
         str_putc(&text, '\n');
@@ -256,6 +267,17 @@ static int ledger_make(const char *run, enum made kind, const uint8_t key[32], s
     TRY(run_write(run, "run/supervision.jsonl", text.data, text.size, st));
 out:
     str_release(&text);
+    return rc;
+}
+
+static int ledger_make(const char *run, const uint8_t key[32], struct status *st)
+{
+    int rc = 0;
+    TRY(token_make(run, "evidence/tokens.jsonl", lost_token, key, st));
+    TRY(token_make(run, "evidence/conflicts.jsonl", conflict, key, st));
+    TRY(delta_make(run, key, st));
+    TRY(supervision_make(run, key, st));
+out:
     return rc;
 }
 
@@ -569,7 +591,7 @@ int make_run(const char *run, enum made kind, const struct made_keys *keys, stru
     TRY(data_make(run, imported, st));
     TRY(events_make(run, imported, &digest, st));
     if (!imported)
-        TRY(ledger_make(run, kind, key, st));
+        TRY(ledger_make(run, key, st));
 out:
     for (int s = 0; s < SUITES; s++)
         probe_set_release(&sets[s]);
