@@ -205,7 +205,8 @@ int cmd_probe(int argc, char **argv, struct status *st)
     if (r.check) {
         if (words.n || r.probes.n == 0)
             FAIL(st, RC_ARG, "--check wants suite files and no model: lethe probe --check --probes F...");
-        TRY(errors_list(&r, st));
+        rc = errors_list(&r, st);
+        goto out;
     }
     if (words.n != 1)
         FAIL(st, RC_ARG, "one MODEL is wanted: lethe probe MODEL");

@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct usage USAGE = {
     .forms =
@@ -214,6 +215,8 @@ static int train(struct tune *t, struct session *s, const struct data *data, str
     TRY(train_open(s->model, &options, &run, st));
     TRY(train_run(run, &result, st));
     cli_sink_line(sink);
+    if (unlink(state) != 0 && path_exists(state))
+        FAIL(st, RC_IO, "%s: cannot be removed", state);
     TRY(result_print(t, &result, st));
 out:
     train_close(run);

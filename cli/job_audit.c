@@ -207,6 +207,8 @@ static int tune(struct job *j, const char *adapter, struct status *st)
     TRY(train_open(j->session.model, &options, &train, st));
     TRY(train_run(train, &result, st));
     TRY(job_environment(j, st));
+    if (unlink(str_text(&state)) != 0 && path_exists(str_text(&state)))
+        FAIL(st, RC_IO, "%s: cannot be removed", str_text(&state));
 out:
     train_close(train);
     str_release(&state);

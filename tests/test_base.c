@@ -353,7 +353,7 @@ START_TEST(a_file_is_whole_or_not_there)
     ck_assert_int_eq(file_read(path, 2, &s, NULL), RC_LIMIT);
     ck_assert_uint_eq(entries(folder), 1);
     st = (struct status){ 0 };
-    ck_assert_int_eq(file_write("/nonexistent/x", "a", 1, 0600, &st), RC_IO);
+    ck_assert_int_eq(file_write("/proc/none/x", "a", 1, 0600, &st), RC_IO);
     ck_assert_int_eq(file_read("/tmp", 16, &s, NULL), RC_IO);
     unlink(path);
     rmdir(folder);

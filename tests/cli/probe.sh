@@ -30,7 +30,7 @@ says "two suites have the id 'task'"
 echo '{"id":"c","context":"a","answers":["b"]}' >cloze.jsonl
 want 2 lethe probe "$tiny" --probes cloze.jsonl
 says 'cloze'
-want 2 lethe probe "$tiny" --probes task.jsonl --out /nonexistent/rows.jsonl
+want 2 lethe probe "$tiny" --probes task.jsonl --out /proc/none/rows.jsonl
 want 2 env VK_DRIVER_FILES=/nonexistent lethe probe "$tiny" --probes task.jsonl
 one_line
 finish
