@@ -304,13 +304,18 @@ out:
 
 static int negation(struct walk *w, struct value *out)
 {
-    if (!eat(w, "not"))
-        return comparison(w, out);
-    int rc = negation(w, out);
-    bool holds = value_true(out);
+    bool negated = false, turned = false; /* a loop: a file decides how many there are */
+    while (eat(w, "not")) {
+        negated = true;
+        turned = !turned;
+    }
+    int rc = comparison(w, out);
+    if (rc || !negated)
+        return rc;
+    bool holds = value_true(out) != turned;
     value_release(out);
-    *out = (struct value){ .kind = V_BOOL, .number = !holds };
-    return rc;
+    *out = (struct value){ .kind = V_BOOL, .number = holds };
+    return 0;
 }
 
 static int junction(struct walk *w, struct value *out, bool is_or)
