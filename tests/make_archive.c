@@ -382,7 +382,7 @@ static void event_line(struct str *out, const char *name, const char *keys)
     size_t seq = 0;
     for (size_t i = 0; i < out->size; i++)
         seq += out->data[i] == '\n';
-    str_printf(out, "{\"seq\":%zu,\"t\":\"2026-11-24T12:10:%02zu.000Z\",\"event\":\"%s\"%s}\n", seq, seq % 60,
+    str_printf(out, "{\"seq\":%zu,\"t\":\"2027-03-01T12:10:%02zu.000Z\",\"event\":\"%s\"%s}\n", seq, seq % 60,
                name, keys);
 }
 

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "reports/lines.h"
 #include "reports/pack.h"
+#include "reports/run.h"
 #include "reports/verify.h"
 #include "reports/verify_cli.h"
 #include "tests/make_archive.h"
@@ -408,6 +409,56 @@ START_TEST(withheld_rows)
 }
 END_TEST
 
+/* The stamp was made once over the plan of MADE_IMPORTED (tests/golden/README.md); with another plan, or a
+ * run that began before it, it proves nothing. */
+static void stamped_archive(const char *day)
+{
+    struct str run = { 0 }, text = { 0 };
+    const struct key_secret *signers[] = { keys.author, keys.validator };
+    const struct pack_options o = { .keys = signers, .keys_n = 2 };
+    str_printf(&run, "%s/run", own);
+    str_printf(&archive, "%s/a.lethe", own);
+    ck_assert_int_eq(make_run(str_text(&run), MADE_IMPORTED, &keys, &st), 0);
+    ck_assert_int_eq(file_read(TESTS_DIR "/golden/stamp/plan.tsr", 1 << 16, &text, &st), 0);
+    ck_assert_int_eq(run_write(str_text(&run), "plan.tsr", text.data, text.size, &st), 0);
+    str_clear(&text);
+    ck_assert_int_eq(run_read(str_text(&run), "run/events.jsonl", &text, &st), 0);
+    for (char *at = text.data; (at = strstr(at, "2027-03-01")) != NULL; at++)
+        memcpy(at, day, strlen(day));
+    ck_assert_int_eq(run_write(str_text(&run), "run/events.jsonl", text.data, text.size, &st), 0);
+    ck_assert_msg(pack_run(str_text(&run), str_text(&archive), &o, NULL, &st) == 0, "%s", st.msg);
+    str_release(&run);
+    str_release(&text);
+}
+
+static void expect_stamp(const char *tsa, int exit, const char *says)
+{
+    struct verify_result r;
+    const struct verify_options o = { .trust = str_text(&trust), .tsa = tsa };
+    verify_archive(str_text(&archive), &o, &r);
+    ck_assert_msg(r.exit == exit, "exit %d: %s", r.exit, str_text(&r.text));
+    ck_assert_msg(strstr(str_text(&r.text), says), "%s", str_text(&r.text));
+    verify_result_release(&r);
+}
+
+START_TEST(stamp_before_the_run)
+{
+    stamped_archive("2027-03-01");
+    expect_stamp(TESTS_DIR "/golden/stamp/root.pem", 5, "the plan was stamped at 2026-11-24T12:20:54");
+    expect_stamp(NULL, 5, "plan.tsr: time stamp not checked");
+    expect_stamp(NULL, 5, "preregistration: stamped");
+    expect_stamp("nothing-there.pem", 2, "could not check");
+}
+END_TEST
+
+START_TEST(stamp_after_the_run)
+{
+    stamped_archive("2026-11-24"); /* at 12:10, ten minutes before the stamp */
+    expect_stamp(NULL, 5, "preregistration: stamped");
+    expect_stamp(TESTS_DIR "/golden/stamp/root.pem", 1, "the run began at 2026-11-24T12:10:00");
+}
+END_TEST
+
 /* ---- the command line ---- */
 
 static int run_cli(struct str *out, struct str *err, const char *const *words)
@@ -476,6 +527,8 @@ int main(void)
     tcase_add_loop_test(tc, container_fault, 0, FAULTS);
     tcase_add_test(tc, brought_along);
     tcase_add_test(tc, withheld_rows);
+    tcase_add_test(tc, stamp_before_the_run);
+    tcase_add_test(tc, stamp_after_the_run);
     tcase_add_test(tc, command_line);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

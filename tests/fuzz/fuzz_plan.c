@@ -1,5 +1,5 @@
-/* Documents of an archive from anywhere: plans, audit files, run documents, events, statements, approvals. A plan that
- * parses holds what its readers rely on. */
+/* Documents of an archive from anywhere: plans, audit files, run documents, events, statements, approvals. A
+ * plan that parses holds what its readers rely on. */
 #include "reports/documents.h"
 #include "reports/plan.h"
 #include "reports/statement.h"
