@@ -1,5 +1,5 @@
-/* Questions as tokens: the boundary, the windows of a text, what is cut and what is refused (docs/formats 1.3).
- * tier: quick */
+/* Questions as tokens: the boundary, the windows of a text, what is cut and what is refused (docs/formats
+ * 1.3). tier: quick */
 #include "base/alloc.h"
 #include "model/encode.h"
 #include "model/gguf.h"
@@ -100,7 +100,8 @@ START_TEST(an_empty_context_is_the_prefix)
 }
 END_TEST
 
-/* "Par" alone and "Paris" share no boundary: what the whole has behind as many tokens is scored all the same. */
+/* "Par" alone and "Paris" share no boundary: what the whole has behind as many tokens is scored all the same.
+ * */
 START_TEST(a_torn_word_is_flagged)
 {
     struct tokens ctx = { 0 }, whole = { 0 };

@@ -1,4 +1,5 @@
-/* Chat templates: bytes from anywhere. What parses renders two talks to the same bytes twice, or says why not. */
+/* Chat templates: bytes from anywhere. What parses renders two talks to the same bytes twice, or says why
+ * not. */
 #include "model/template.h"
 
 #include <assert.h>
