@@ -14,8 +14,9 @@ int section_tokens(const struct report *r, const struct section_how *how, struct
     }
     html_table(out, "Positions compared, log-probabilities in nats", heads, sizeof heads / sizeof *heads);
     for (size_t i = 0; i < json_size(suites); i++) {
-        str_puts(out, "<tr>");
-        html_m(r, "th", out, "/ledger/suites/%zu/id", i);
+        str_puts(out, "<tr><th scope=\"row\">");
+        html_m(r, "span", out, "/ledger/suites/%zu/id", i);
+        str_puts(out, "</th>");
         html_m(r, "td", out, "/ledger/suites/%zu/positions", i);
         html_m(r, "td", out, "/ledger/suites/%zu/same_top", i);
         html_m(r, "td", out, "/ledger/suites/%zu/forgot", i);
