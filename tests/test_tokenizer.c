@@ -124,6 +124,36 @@ START_TEST(ends)
 }
 END_TEST
 
+/* Digits of Unicode 15 and 16, which an older PCRE2 takes for symbols: each is a piece of its own. */
+START_TEST(numbers_newer_than_the_pattern_library)
+{
+    static const char TEXT[] = "x\U0001d2c0\U0001d2c1 \U00011f50y\U00010d40";
+    static const int32_t WANT[] = { 104, 23159, 229, 218, 23159, 229, 219, 216, 187,
+                                    235, 138,   234, 105, 187,   234, 130, 218 };
+    struct tokens t = { 0 };
+    ck_assert_int_eq(tokenizer_raw(tokenizer, TEXT, sizeof TEXT - 1, &t, NULL), 0);
+    ck_assert_uint_eq(t.n, sizeof WANT / sizeof *WANT);
+    ck_assert_mem_eq(t.ids, WANT, sizeof WANT);
+    tokens_release(&t);
+}
+END_TEST
+
+/* Computed from the file by a few lines of Python after docs/formats 0.5. */
+START_TEST(digests)
+{
+    struct gguf small = { 0 };
+    struct tokenizer *other = NULL;
+    struct hash d = tokenizer_digest(tokenizer);
+    ck_assert_str_eq(hash_hex(&d).s, "8db700f31f6d30367e8f180fb96bdc0717588846044fcce152c02a7b913e624a");
+    ck_assert_int_eq(gguf_open(TESTS_DIR "/golden/tiny/tiny.gguf", &small, NULL), 0);
+    ck_assert_int_eq(tokenizer_open(&small, &other, NULL), 0);
+    d = tokenizer_digest(other);
+    ck_assert_str_eq(hash_hex(&d).s, "182d8c9651b56f7025217c8269a36eb632aaac652a537f60ac168dbb1e7f51f7");
+    tokenizer_close(other);
+    gguf_close(&small);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("tokenizer");
@@ -134,6 +164,8 @@ int main(void)
     tcase_add_test(tests, bytes_without_a_token_are_counted);
     tcase_add_test(tests, long_pieces_take_no_time);
     tcase_add_test(tests, ends);
+    tcase_add_test(tests, numbers_newer_than_the_pattern_library);
+    tcase_add_test(tests, digests);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
