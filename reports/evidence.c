@@ -270,7 +270,7 @@ out:
 
 /* ---- numbers ---- */
 
-static void input_fill(struct evidence *e, const struct json *archived)
+static void input_fill(struct evidence *e, const struct evidence_facts *f)
 {
     struct eval_input *in = &e->plan.input;
     for (size_t i = 0; i < in->n_suites; i++) {
@@ -283,8 +283,8 @@ static void input_fill(struct evidence *e, const struct json *archived)
     }
     in->supervision = e->has_supervision ? e->supervision : NULL;
     in->n_supervision = e->supervision_n;
-    in->archived = archived;
-    in->generation = archived ? json_find(archived, "generation") : NULL;
+    in->archived = f->archived;
+    in->generation = f->generation;
 }
 
 int evidence_compute(struct evidence *e, const struct evidence_facts *f, struct evidence_numbers *out,
@@ -300,7 +300,7 @@ int evidence_compute(struct evidence *e, const struct evidence_facts *f, struct 
     /* an empty array still says that something was trained here */
     if (e->has_supervision && !e->supervision)
         TRY(mem_grow(&e->supervision, 0, &e->supervision_cap, sizeof *e->supervision, st));
-    input_fill(e, f->archived);
+    input_fill(e, f);
     TRY(metrics_compute(&e->plan.input, &n.metrics, st));
     TRY(field_canonical(n.metrics.tree, &n.metrics_text, st));
     TRY(deviations_compute(f->plan, f->config, &deviations, st));

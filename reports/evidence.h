@@ -69,6 +69,7 @@ struct evidence_facts {
     const struct json *conditions; /* array, or NULL */
     bool complete;                 /* the last event says so */
     const struct json *archived;   /* metrics.json to take unknown measures from, or NULL */
+    const struct json *generation; /* its value for evidence that is not recomputed here, or NULL */
 };
 struct evidence_numbers {
     struct eval_metrics metrics;

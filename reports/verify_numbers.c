@@ -107,6 +107,9 @@ int verify_numbers(struct verification *v, struct status *st)
         .conditions = json_find(v->verdict, "conditions"),
         .complete = run_complete(v),
         .archived = v->metrics,
+        /* taken over only where rows are there that could say otherwise; those are listed as unchecked */
+        .generation =
+            verify_member(v, "evidence/generation.base.jsonl") ? json_find(v->metrics, "generation") : NULL,
     };
     int computed = evidence_compute(&v->evidence, &facts, &v->numbers, &said);
     TRY(verify_claim(v, computed, &said, st));

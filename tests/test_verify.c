@@ -141,6 +141,8 @@ static const struct {
     { "a row that contradicts itself", "evidence/items/facts.tuned.jsonl", "\"acc\":1", "\"acc\":0", true, 1,
       "item 'fa-0" },
     { "a number", "metrics.json", "\"drop\":\"0.000000\"", "\"drop\":\"0.000001\"", true, 1, "recomputed" },
+    { "a number without rows", "metrics.json",
+      "\"ledger\":", "\"generation\":{\"prompts\":1},\"ledger\":", true, 1, "recomputed nothing" },
     { "a verdict", "verdict.json", "\"PASS\"", "\"FAIL\"", true, 1, "outcome" },
     { "a status", "verdict.json", "\"status\":\"HELD\"", "\"status\":\"OPEN\"", true, 1,
       "recomputed \"HELD\", archive says \"OPEN\"" },
