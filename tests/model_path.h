@@ -1,4 +1,5 @@
-/* Where set-up put the real model: LETHE_MODEL, else the place in this clone. A test that needs it fails without. */
+/* Where set-up put the real model: LETHE_MODEL, else the place in this clone. A test that needs it fails
+ * without. */
 #ifndef LETHE_TESTS_MODEL_PATH_H
 #define LETHE_TESTS_MODEL_PATH_H
 
