@@ -6,7 +6,7 @@
 // matmul.comp for narrow subgroups. A workgroup is one subgroup and makes ROWS x (COLS
 // WG) of the output; a lane owns COLS columns of all the rows. The left factor comes 16 steps of the inner
 // index at a time, 8 pairs a row spread over the lanes; the packed weight comes by pairs, along k in fwd and
-// across it in bwd0. Sums run in ascending order, so the bits are those of the plain kernel. Rows of x, y and
+// across it in bwd0. Sums run as there, so the bits are those of the plain kernel. Rows of x, y and
 // their gradients start at even floats. Rows past the last repeat it, and are not stored.
 #if PASS == BWD1
 float small_at(uint l, uint j) { return F32(arg.p[2]).v[l * arg.d[4] + min(j, arg.d[1] - 1)]; }
@@ -24,7 +24,7 @@ void main()
 const uint ROWS = 16, COLS = 4, PAIRS = ROWS * 8; // keep equal to LANE_ROWS and LANE_COLS of gpu/op.c
 const uint LEFT = PASS == FWD ? 0 : 2, OUT = PASS == FWD ? 2 : 3;
 
-vec4 sum[ROWS]; // COLS of them
+vec4 sum[ROWS], total[ROWS]; // COLS of them; the run of TERMS under way, and those before it
 vec2 part[PAIRS / 4]; // subgroups of 4 lanes take the most loads
 
 float left(uint row, uint step)
@@ -81,14 +81,18 @@ void tile(uint row, uint col, uint rows, uint cols, uint inner)
         weight[j] = PASS == FWD ? c / 16 * (width / 2) * 16 + c % 16 : c / 2 * 16;
     }
     [[unroll]] for (uint i = 0; i < ROWS; i++)
-        [[unroll]] for (uint j = 0; j < COLS; j++)
-            sum[i][j] = 0.0;
+        total[i] = sum[i] = vec4(0.0);
     uint first = 0;
     for (; first + 16 <= inner; first += 16) {
         [[unroll]] for (uint z = 0; z < PAIRS / 4; z++)
             if (z * WG < PAIRS)
                 part[z] = pair_at(Pairs(arg.p[LEFT]), from[z] + first / 2);
         steps(first, weight, width);
+        if (first % TERMS == TERMS - 16)
+            [[unroll]] for (uint i = 0; i < ROWS; i++) {
+                total[i] += sum[i];
+                sum[i] = vec4(0.0);
+            }
     }
     for (; first < inner; first++)
         [[unroll]] for (uint i = 0; i < ROWS; i++) {
@@ -103,7 +107,8 @@ void tile(uint row, uint col, uint rows, uint cols, uint inner)
         [[unroll]] for (uint j = 0; j < COLS; j++)
             if (row + i < rows && column(col, j) < cols) {
                 uint at = (row + i) * arg.d[4] + column(col, j);
-                y.v[at] = arg.d[5] == 0 ? sum[i][j] : y.v[at] + sum[i][j];
+                float whole = total[i][j] + sum[i][j];
+                y.v[at] = arg.d[5] == 0 ? whole : y.v[at] + whole;
             }
 }
 

@@ -8,9 +8,9 @@ shared float right_part[DEEP * SIDE];
 void block(uint row, uint col, uint rows, uint cols, uint inner)
 {
     uint t = gl_LocalInvocationID.x, y = t / 16, x = t % 16;
-    vec4 sum[4];
+    vec4 sum[4], total[4];
     [[unroll]] for (uint i = 0; i < 4; i++)
-        sum[i] = vec4(0.0);
+        total[i] = sum[i] = vec4(0.0);
     for (uint first = 0; first < inner; first += DEEP) {
         uint n = min(DEEP, inner - first);
         for (uint e = t; e < DEEP * SIDE; e += 256) {
@@ -29,11 +29,16 @@ void block(uint row, uint col, uint rows, uint cols, uint inner)
                 sum[i] = fma(vec4(a[i]), b, sum[i]);
         }
         barrier();
+        if (first % TERMS == TERMS - DEEP)
+            [[unroll]] for (uint i = 0; i < 4; i++) {
+                total[i] += sum[i];
+                sum[i] = vec4(0.0);
+            }
     }
     [[unroll]] for (uint i = 0; i < 4; i++)
         [[unroll]] for (uint j = 0; j < 4; j++)
             if (row + y + 16 * i < rows && col + x + 16 * j < cols)
-                store(row + y + 16 * i, col + x + 16 * j, sum[i][j]);
+                store(row + y + 16 * i, col + x + 16 * j, total[i][j] + sum[i][j]);
 }
 
 void product(uint rows, uint cols, uint inner)
