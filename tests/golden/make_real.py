@@ -77,7 +77,7 @@ def main(path):
     for k, (ids, mask) in enumerate(lines):
         golden[f"batch.{k}.ids"] = np.array(ids, dtype=np.int32)
         golden[f"batch.{k}.mask"] = np.array(mask, dtype=np.int32)
-    peft = ref.adapt(model, 2, 4, 7)
+    peft = ref.double(ref.adapt(model, 2, 4, 7))
     loss, grads = ref.gradients(peft, lines)
     golden["loss"] = np.array([loss], dtype=np.float32)
     for name, g in grads.items():

@@ -11,6 +11,7 @@ from gguf import GGUFReader, dequantize
 from peft import LoraConfig, get_peft_model
 from safetensors.numpy import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.models.llama import modeling_llama
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 ROLES = {  # Hugging Face module: (name in the file, place in model order within a block)
@@ -117,12 +118,55 @@ def adapt(model, r, alpha, seed):
     return peft
 
 
+class Norm(torch.nn.Module):
+    def __init__(self, norm):
+        super().__init__()
+        self.weight, self.eps = norm.weight, norm.variance_epsilon
+
+    def forward(self, x):
+        return self.weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps)
+
+
+def attention(module, query, key, value, mask, scaling, dropout=0.0, **_):
+    groups = module.num_key_value_groups
+    key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
+    scores = (query @ key.transpose(2, 3)) * scaling
+    n = scores.shape[-1]
+    scores = scores.masked_fill(torch.triu(torch.ones(n, n, dtype=torch.bool), 1), float("-inf"))
+    weights = torch.softmax(scores, dim=-1)
+    return (weights @ value).transpose(1, 2).contiguous(), weights
+
+
+class Angles(torch.nn.Module):
+    def __init__(self, base, size):
+        super().__init__()
+        self.inverse = 1.0 / base ** (torch.arange(0, size, 2, dtype=torch.float64) / size)
+
+    def forward(self, x, position_ids):
+        angle = position_ids[..., None].double() * self.inverse
+        angle = torch.cat((angle, angle), dim=-1)
+        return angle.cos(), angle.sin()
+
+
+def double(peft):
+    """The PEFT model in double precision. transformers computes norms, attention's softmax and angles in single
+    precision whatever the weights are, and single precision alone moves a gradient of the real model by 1e-4."""
+    llama = peft.base_model.model.model
+    modeling_llama.eager_attention_forward = attention
+    for layer in llama.layers:
+        layer.input_layernorm, layer.post_attention_layernorm = Norm(layer.input_layernorm), Norm(layer.post_attention_layernorm)
+    llama.norm = Norm(llama.norm)
+    config = peft.config
+    llama.rotary_emb = Angles(config.rope_parameters["rope_theta"], config.hidden_size // config.num_attention_heads)
+    return peft.double()
+
+
 def loss_of(peft, batch):
     """Mean of -log p over the supervised tokens of all sequences, each run alone: no padding."""
     total, count = 0.0, 0
     for ids, mask in batch:
         x = torch.tensor([ids])
-        logp = torch.log_softmax(peft(input_ids=x).logits[0].float(), dim=-1)
+        logp = torch.log_softmax(peft(input_ids=x).logits[0], dim=-1)
         for i in range(1, len(ids)):
             if mask[i]:
                 total = total - logp[i - 1, ids[i]]
@@ -137,7 +181,7 @@ def gradients(peft, batch):
     out = {}
     for name, p in peft.named_parameters():
         if ".lora_" in name:
-            out[name.removeprefix("base_model.model.").replace(".default", "")] = p.grad.detach().numpy().copy()
+            out[name.removeprefix("base_model.model.").replace(".default", "")] = p.grad.detach().float().numpy()
     return float(loss.detach()), out
 
 
