@@ -22,8 +22,8 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Add
 // every device has 64-bit integers.
 layout(push_constant, scalar) uniform Args { uvec2 p[8]; uint d[8]; vec4 f; } arg;
 
-// A product sums TERMS terms one after the other, and then these sums: rounding grows with the two counts, not with
-// their product. A gradient over tokens is one sum.
+// A product sums TERMS terms one after the other, and then these sums: rounding grows with the two counts,
+// not with their product. A gradient over tokens is one sum.
 const uint TERMS = PASS == BWD1 ? 0x80000000 : 64;
 
 // A dispatch is at most 65535 workgroups wide, so an invocation may own several elements, a workgroup several
