@@ -172,5 +172,5 @@ int graph_backward(struct graph *g, const struct graph_batch *b, const float *we
     }
     TRY(gpu_submit(g->g, st));
 out:
-    return rc;
+    return graph_settle(g, rc);
 }

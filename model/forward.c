@@ -187,7 +187,7 @@ int graph_forward(struct graph *g, const struct graph_batch *b, struct graph_pic
         TRY(gpu_read(g->g, &g->scratch, g->state, g->host_state, (uint64_t)b->picks * 8 * sizeof(float), st));
     picks_read(g, b->picks, out);
 out:
-    return rc;
+    return graph_settle(g, rc);
 }
 
 int graph_logits(struct graph *g, uint32_t first, uint32_t n, float *out, struct status *st)
@@ -204,5 +204,5 @@ int graph_logits(struct graph *g, uint32_t first, uint32_t n, float *out, struct
                          (uint64_t)graph_head_columns(g, c) * sizeof(float), st));
     }
 out:
-    return rc;
+    return graph_settle(g, rc);
 }

@@ -223,6 +223,13 @@ void graph_close(struct graph *g)
     mem_free(g);
 }
 
+int graph_settle(struct graph *g, int rc)
+{
+    if (rc != 0)
+        (void)!gpu_submit(g->g, NULL); /* the first failure is what counts */
+    return rc;
+}
+
 uint64_t graph_tokens(const struct graph *g)
 {
     return g->tokens;

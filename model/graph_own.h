@@ -75,6 +75,9 @@ uint64_t graph_head_weight(const struct graph *g, uint32_t column);
 /* Arguments of lora_a for a pass: everything but addresses. */
 struct op_args graph_lora_a(const struct graph_pass *p, const struct lora_part *part);
 
+/* After a failure: runs what was recorded before it, so that memory can be freed and written again.
+ * Returns rc. */
+int graph_settle(struct graph *g, int rc);
 MUST_USE int graph_check(const struct graph *g, const struct graph_batch *batch, struct status *st);
 
 #endif

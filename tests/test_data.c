@@ -137,6 +137,7 @@ START_TEST(bad_lines_are_named)
         { "{\"prompt\":\"a\",\"completion\":\" b\"}", "t.jsonl: line 1: " },
         { "{\"prompt\":\"a\",\"completion\":\" b\"}\n\n", "t.jsonl:2: " },
         { "[1]\n", "t.jsonl:1: " },
+        { "{\"text\":\"The cat\"}\n[[]]\n", "t.jsonl:2: a training line is an object" },
         { "{\"question\":\"a\"}\n", "t.jsonl:1: " },
         { "{\"prompt\":\"a\",\"completion\":\" b\"}\n{\"text\":\"a\"}\n", "t.jsonl:2: " },
         { "{\"prompt\":\"a\",\"completion\":\" b\",\"weight\":2}\n", "t.jsonl:1: " },

@@ -287,6 +287,32 @@ START_TEST(what_cannot_be_asked_is_named)
 }
 END_TEST
 
+START_TEST(scoring_survives_every_failed_allocation)
+{
+    const struct lm_ask ask = ask_of("The", " cat sat on the mat", false);
+    const uint64_t before = gpu_bytes_used(gpu);
+    for (size_t nth = 1;; nth++) {
+        struct lm lm = { 0 };
+        struct lm_answer answer;
+        size_t bad = 0;
+        st = (struct status){ 0 };
+        mem_fail_at(nth);
+        int rc = model_lm(model, NULL, NULL, &lm, &st);
+        if (rc == 0)
+            rc = lm.score(lm.self, &ask, 1, &answer, &bad, &st);
+        mem_fail_at(0);
+        if (lm.self)
+            model_lm_close(&lm);
+        ck_assert_msg(gpu_bytes_used(gpu) == before, "allocation %zu: %s: memory is left", nth, st.msg);
+        if (rc == 0) {
+            ck_assert_uint_gt(nth, 15);
+            break;
+        }
+        ck_assert_msg(rc == RC_NOMEM, "allocation %zu: %d, %s", nth, rc, st.msg);
+    }
+}
+END_TEST
+
 START_TEST(too_little_memory_is_found_first)
 {
     struct model *other = NULL;
@@ -318,6 +344,7 @@ int main(void)
     tcase_add_test(t, an_untrained_adapter_is_the_base);
     tcase_add_test(t, a_text_is_scored_in_windows);
     tcase_add_test(t, what_cannot_be_asked_is_named);
+    tcase_add_test(t, scoring_survives_every_failed_allocation);
     tcase_add_test(t, too_little_memory_is_found_first);
     suite_add_tcase(suite, plan);
     suite_add_tcase(suite, t);

@@ -501,6 +501,32 @@ START_TEST(memory_is_counted_before_it_is_taken)
 }
 END_TEST
 
+START_TEST(opening_survives_every_failed_allocation)
+{
+    struct data d = { 0 };
+    const struct recipe r = recipe_make("");
+    data_make(&d);
+    const struct train_options o = options_of(&r, &d, NULL);
+    const uint64_t before = gpu_bytes_used(gpu);
+    for (size_t nth = 1;; nth++) {
+        struct train *t = NULL;
+        st = (struct status){ 0 };
+        mem_fail_at(nth);
+        const int rc = train_open(model, &o, &t, &st);
+        mem_fail_at(0);
+        if (rc == 0) {
+            train_close(t);
+            ck_assert_uint_gt(nth, 20);
+            break;
+        }
+        ck_assert_msg(rc == RC_NOMEM, "allocation %zu: %d, %s", nth, rc, st.msg);
+        ck_assert_ptr_null(t);
+        ck_assert_uint_eq(gpu_bytes_used(gpu), before);
+    }
+    data_release(&d);
+}
+END_TEST
+
 /* ---- conflicts ---- */
 
 START_TEST(conflicts_are_found_and_finished)
@@ -556,6 +582,7 @@ int main(void)
     tcase_add_test(t, what_is_not_finite_ends_the_run);
     tcase_add_test(t, a_run_that_diverges_ends);
     tcase_add_test(t, memory_is_counted_before_it_is_taken);
+    tcase_add_test(t, opening_survives_every_failed_allocation);
     tcase_add_test(t, conflicts_are_found_and_finished);
     tcase_add_test(kill, a_killed_run_goes_on_to_equal_bits);
     suite_add_tcase(suite, t);

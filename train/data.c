@@ -172,6 +172,8 @@ static int file_lines(struct data *d, const char *name, const char *bytes, size_
         if (lines.number > DATA_LINES_MAX)
             FAIL(st, RC_LIMIT, "%s: over %d lines", name, DATA_LINES_MAX);
         rc = json_parse(line, n, &tree, st);
+        if (rc == 0 && json_type(tree) != JSON_OBJECT)
+            rc = status_fail(st, RC_FORMAT, "a training line is an object");
         if (rc == 0 && lines.number == 1)
             rc = line_form_of(tree, &d->files[d->files_n - 1].form, st);
         if (rc == 0)

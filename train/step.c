@@ -159,6 +159,8 @@ int train_step(struct train *t, struct train_step *out, struct status *st)
     t->step++;
     *out = s;
 out:
+    if (rc != 0)
+        (void)!gpu_submit(model_get_gpu(t->m), NULL); /* runs what was recorded: memory can be freed */
     return rc;
 }
 
