@@ -1,0 +1,4 @@
+untrusted comment: signature from minisign secret key
+RWTuGV/cdpt2FJ3W+/Wwv5MuPYJ/z1L7SOm4W3zutUUQdZ8YGV/Ek4ki5DiA8BqB9M/33RpzOs+Pq3bEaoTab8Rq1x4p8MoD7gM=
+trusted comment: made by minisign
+Ddgia72pSY98DSvdCQqbHJOwOXXBVxMNKAzyMLkw+pqTFoZmhxADg3MeL2dsLLVYFdzU26ens14BdnYuoGgCCw==

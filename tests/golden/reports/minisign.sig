@@ -1,0 +1,4 @@
+untrusted comment: signature from minisign secret key
+RUTuGV/cdpt2FC35wJOAFP0vNbQPbG7IiMKFKEZWLtufG6i0OuWhgGlVEStiwM6rnUFpyn5lLq/IE+EFB9ymDWswVuoua8BhPAs=
+trusted comment: made by minisign
+0xUzdCyGrnvSeMbsI819V9cab9HmR3vNyVl30CQKnUZXezzzaMOB8N2OxwtrTLZNRYHHHSmErmZFggQ7IG2OCw==
