@@ -98,7 +98,10 @@ void html_m_rounded(const struct report *r, bool share, struct str *out, const c
     if (j && json_text(j)) {
         str_puts(out, "<span class=\"eye\" aria-hidden=\"true\">");
         report_rounded(json_text(j), share, out);
-        str_puts(out, share ? " points</span>" : "</span>");
+        /* a share is a percentage, a difference or a limit of shares is in points */
+        size_t n = strlen(pointer);
+        bool level = n > 6 && strcmp(pointer + n - 6, "/value") == 0;
+        str_puts(out, !share ? "</span>" : level ? " %</span>" : " points</span>");
     }
     str_puts(out, "</td>");
 }

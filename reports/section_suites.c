@@ -16,6 +16,7 @@ static void put_name(const char *id, const char *title, struct str *out)
 
 static void put_row(const struct report *r, const char *list, size_t i, bool share, struct str *out)
 {
+    html_status(r, out, list, i); /* first: what everybody looks for must not be scrolled to */
     html_m(r, "td", out, "/%s/%zu/use", list, i);
     html_m_rounded(r, share, out, "/%s/%zu/limit", list, i);
     html_m_rounded(r, share, out, "/%s/%zu/base/value", list, i);
@@ -23,7 +24,6 @@ static void put_row(const struct report *r, const char *list, size_t i, bool sha
     html_m_rounded(r, share, out, "/%s/%zu/drop", list, i);
     html_m(r, "td", out, "/%s/%zu/lower", list, i);
     html_m(r, "td", out, "/%s/%zu/upper", list, i);
-    html_status(r, out, list, i);
     html_m(r, "td", out, "/%s/%zu/forgot", list, i);
     html_m(r, "td", out, "/%s/%zu/learned", list, i);
     html_m(r, "td", out, "/%s/%zu/items", list, i);
@@ -33,8 +33,8 @@ static void put_row(const struct report *r, const char *list, size_t i, bool sha
 
 static void put_table(const struct report *r, struct str *out)
 {
-    static const char *const heads[] = { "suite", "use",    "limit",  "base",    "tuned", "drop",    "lower",
-                                         "upper", "status", "forgot", "learned", "items", "clusters" };
+    static const char *const heads[] = { "suite", "status", "use",    "limit",   "base",  "tuned",   "drop",
+                                         "lower", "upper",  "forgot", "learned", "items", "clusters" };
     html_table(out, "Suites and groups before and after", heads, sizeof heads / sizeof *heads);
     for (size_t i = 0; i < r->plan.suites_n; i++) {
         const struct plan_suite *s = &r->plan.suites[i];

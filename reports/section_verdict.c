@@ -127,9 +127,9 @@ static void put_signers(const struct report *r, struct str *out)
         return;
     str_puts(out, "<h3>Signatures, as claimed</h3><ul>");
     for (size_t i = 0; i < e.n; i++) {
-        str_puts(out, "<li>signed under key ");
+        str_puts(out, "<li>signed under key <code class=\"digest\">");
         html_text(out, e.signatures[i].keyid);
-        str_puts(out, "</li>");
+        str_puts(out, "</code></li>");
     }
     if (e.n == 0)
         str_puts(out, "<li>nobody has signed</li>");
