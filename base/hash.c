@@ -210,3 +210,8 @@ void salt_of(const uint8_t key[32], const char *path, uint64_t index, char out[3
     memcpy(out, hash_hex(&h).s, 32);
     out[32] = 0;
 }
+
+const char *hash_library_version(void)
+{
+    return OpenSSL_version(OPENSSL_VERSION_STRING);
+}

@@ -59,4 +59,6 @@ struct path_digest {
 MUST_USE int path_digest(const char *path, struct path_digest *out, struct status *st);
 void path_digest_release(struct path_digest *d);
 
+const char *hash_library_version(void); /* of libcrypto, as it runs */
+
 #endif

@@ -568,3 +568,8 @@ int json_write_canonical(const struct json *j, struct str *out, struct status *s
     }
     return rc;
 }
+
+const char *json_library_version(void)
+{
+    return cJSON_Version();
+}

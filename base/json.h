@@ -79,4 +79,6 @@ MUST_USE int json_check(const struct json *root, struct status *st);
  * over JSON_INT_MAX, a key that is not ASCII. */
 MUST_USE int json_write_canonical(const struct json *j, struct str *out, struct status *st);
 
+const char *json_library_version(void); /* of cJSON, as it runs */
+
 #endif

@@ -398,3 +398,8 @@ void text_show_spaces(const char *s, size_t n, struct str *out)
             str_putc(out, s[i]);
     }
 }
+
+const char *utf8_library_version(void)
+{
+    return utf8proc_version();
+}

@@ -42,4 +42,6 @@ void escape_html_attribute(const char *s, size_t n, struct str *out);
 /* Token texts, before one of the above: leading, trailing and double spaces as U+2423. */
 void text_show_spaces(const char *s, size_t n, struct str *out);
 
+const char *utf8_library_version(void); /* of utf8proc, as it runs */
+
 #endif

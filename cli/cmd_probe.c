@@ -132,9 +132,7 @@ static int suites_score(struct probe_run *r, const struct suites *suites, struct
         TRY(rc);
     }
     cli_sink_line(sink);
-    if (model_lm_dropped(&lm.inner))
-        cli_say(&r->common, "note: %" PRIu64 " bytes have no token in this model and were left out",
-                model_lm_dropped(&lm.inner));
+    TRY(cli_dropped(&sink->sink, "suites", model_lm_dropped(&lm.inner), st));
 out:
     session_lm_close(&lm);
     return rc;

@@ -253,6 +253,8 @@ static int tune_run(struct tune *t, struct status *st)
         .on_empty = t->recipe.on_empty,
     };
     TRY(data_load(paths, t->data_n, &how, &data, st));
+    for (size_t i = 0; i < data.files_n; i++)
+        TRY(cli_dropped(&sink.sink, path_name(paths[i]), data.files[i].bytes_without_token, st));
     if (!t->plan_only)
         sink.log = str_text(&events);
     TRY(train(t, &s, &data, &sink, str_text(&state), st));

@@ -7,6 +7,8 @@
 #include "eval/record.h"
 #include "commit.h"
 #include "gpu/op.h"
+#include "model/tokenizer.h"
+#include "reports/container.h"
 #include "reports/documents.h"
 #include "reports/run.h"
 
@@ -182,9 +184,25 @@ static void host_fill(struct doc_environment *e, const struct utsname *os, const
     e->host.ram_bytes = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
 }
 
+enum { LIBRARIES = 6 };
+
+/* What decides or is evidence beside our own code, by name. */
+static void libraries_fill(struct doc_library out[LIBRARIES], char pcre2[TOKENIZER_VERSION_MAX])
+{
+    tokenizer_library_version(pcre2);
+    out[0] = (struct doc_library){ "cJSON", json_library_version() };
+    out[1] = (struct doc_library){ "libarchive", container_library_version() };
+    out[2] = (struct doc_library){ "libcrypto", hash_library_version() };
+    out[3] = (struct doc_library){ "libzstd", container_compressor_version() };
+    out[4] = (struct doc_library){ "pcre2", pcre2 };
+    out[5] = (struct doc_library){ "utf8proc", utf8_library_version() };
+}
+
 int job_environment(struct job *j, struct status *st)
 {
     int rc = 0;
+    struct doc_library libraries[LIBRARIES];
+    char pcre2[TOKENIZER_VERSION_MAX];
     static const char MEMBER[] = "run/environment.json";
     struct str text = { 0 };
     struct doc_environment before = { 0 };
@@ -210,6 +228,9 @@ int job_environment(struct job *j, struct status *st)
         .deterministic = true,
     };
     host_fill(&e, &os, cpu);
+    libraries_fill(libraries, pcre2);
+    e.libraries = libraries;
+    e.libraries_n = LIBRARIES;
     TRY(shaders_merge(j, &before, &shaders, &e.shaders_n, st));
     e.shaders = shaders;
     TRY(doc_environment_write(&e, &text, st));

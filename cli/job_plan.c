@@ -120,6 +120,8 @@ static int data_open(struct job *j, struct status *st)
     };
     TRY(strings_of(j, j->audit.data_n, data_path, &paths, &texts, st));
     TRY(data_load(texts, j->audit.data_n, &options, &j->data, st));
+    for (size_t i = 0; i < j->data.files_n; i++)
+        TRY(cli_dropped(&j->sink.sink, j->audit.data[i].name, j->data.files[i].bytes_without_token, st));
     TRY(recipe_shape(&j->recipe, (uint32_t)j->data.sequences_n, &shape, st));
     recipe_settle(&j->recipe, &shape);
     TRY(recipe_advise(&j->recipe, h, &shape, true, &j->sink.sink, st));
@@ -192,6 +194,7 @@ static int suites_open(struct job *j, struct status *st)
     for (size_t i = 0; i < j->suites.n; i++)
         TRY(score_check(&j->suites.sets[i], &lm.lm, rendered, st));
     j->audit.scoring.max_len = model_lm_max_len(&lm.inner);
+    TRY(cli_dropped(&j->sink.sink, "suites", model_lm_dropped(&lm.inner), st));
     TRY(contamination_find(j, data_texts_lent, st));
 out:
     session_lm_close(&lm);

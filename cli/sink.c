@@ -102,6 +102,14 @@ static void progress(void *self, const char *what, uint64_t done, uint64_t total
         cli_sink_line(s);
 }
 
+int cli_dropped(struct event_sink *sink, const char *what, uint64_t bytes, struct status *st)
+{
+    if (bytes == 0)
+        return 0;
+    return event_warn(sink, st, "bytes-without-token",
+                      "%s: %" PRIu64 " bytes have no token in this model and are left out", what, bytes);
+}
+
 void cli_sink_init(struct cli_sink *s, const struct common *c, const char *log)
 {
     *s = (struct cli_sink){

@@ -493,3 +493,10 @@ struct hash tokenizer_digest(const struct tokenizer *t)
 {
     return t->digest;
 }
+
+void tokenizer_library_version(char out[TOKENIZER_VERSION_MAX])
+{
+    out[0] = 0;
+    if (pcre2_config(PCRE2_CONFIG_VERSION, NULL) <= TOKENIZER_VERSION_MAX)
+        pcre2_config(PCRE2_CONFIG_VERSION, out);
+}

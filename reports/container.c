@@ -493,3 +493,13 @@ int container_walk(const char *path, const struct container_sink *sink, struct s
 out:
     return rc;
 }
+
+const char *container_library_version(void)
+{
+    return archive_version_string();
+}
+
+const char *container_compressor_version(void)
+{
+    return archive_libzstd_version();
+}

@@ -71,4 +71,7 @@ const struct container_member *container_find(const struct container *c, const c
 /* One member by name, appended to out after the whole file was walked. RC_ARG: there is none. */
 MUST_USE int container_read_member(const char *path, const char *name, struct str *out, struct status *st);
 
+const char *container_library_version(void);    /* of libarchive, as it runs */
+const char *container_compressor_version(void); /* of libzstd */
+
 #endif

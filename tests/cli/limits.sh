@@ -60,6 +60,14 @@ one_line
 check [ ! -e disk/small.lethe ]
 nothing_half
 
+# Too little memory for the real model: found while its weights are taken. A sanitizer has no use for such a limit.
+model=${LETHE_MODEL:-$source/.deps/model/SmolLM2-135M-Instruct.Q4_1.gguf}
+if ! ldd "$build/lethe" | grep -q libasan; then
+    want 2 sh -c 'ulimit -v 900000; exec lethe probe "$1" --probes facts.jsonl' sh "$model"
+    one_line
+    says 'weights: [0-9]+ bytes'
+fi
+
 want 2 lethe audit audit.json --key author.key --out /proc/none/run
 one_line
 want 2 lethe tune --base "$tiny" --data train.jsonl --method lora --out /proc/none/adapter

@@ -25,6 +25,10 @@ says 'holds an adapter already'
 want 2 "${train[@]}" --out d --resume
 says 'no state'
 want 0 lethe probe "$tiny" --adapter a --probes task.jsonl
+printf '{"prompt":"say \\u0004red","completion":" yes"}\n' >control.jsonl
+model=${LETHE_MODEL:-$source/.deps/model/SmolLM2-135M-Instruct.Q4_1.gguf}
+want 0 lethe tune --base "$model" --data control.jsonl --method lora --plan-only
+says 'control.jsonl: 1 bytes have no token'
 : >empty.jsonl
 want 2 lethe tune --base "$tiny" --data empty.jsonl --method lora --out e
 one_line
