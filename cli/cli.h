@@ -51,7 +51,8 @@ void cli_sink_init(struct cli_sink *s, const struct common *c, const char *log);
 /* Ends a drawn-over line, so that what follows starts on its own. */
 void cli_sink_line(struct cli_sink *s);
 
-/* A warning that bytes of `what` have no token in the model and were left out, as the reference leaves them. */
+/* A warning that bytes of `what` have no token in the model and were left out, as the reference leaves them
+ * out. */
 MUST_USE int cli_dropped(struct event_sink *sink, const char *what, uint64_t bytes, struct status *st);
 
 /* Prints a line for people on stderr unless quiet. */

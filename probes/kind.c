@@ -85,7 +85,7 @@ bool probe_item_id_valid(const char *id)
 bool probe_suite_id_valid(const char *id)
 {
     size_t n = strlen(id);
-    if (n < 1 || n > 40)
+    if (n < 1 || n > PROBE_SUITE_ID_MAX)
         return false;
     for (size_t i = 0; i < n; i++) {
         char c = id[i];

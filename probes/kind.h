@@ -118,6 +118,7 @@ MUST_USE int probe_item_parse(const struct json *object, enum probe_kind kind, s
 
 /* 1 to 200 bytes without control characters; lowercase form of suites and groups. */
 bool probe_item_id_valid(const char *id);
+enum { PROBE_SUITE_ID_MAX = 40 };
 bool probe_suite_id_valid(const char *id);
 
 #endif

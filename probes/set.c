@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* A file on its way to a suite. */
@@ -177,6 +178,17 @@ out:
     return rc;
 }
 
+/* A name longer than an id may be keeps its beginning and gets eight digits of its digest: BLiMP has names of 42
+ * characters that differ in the last one. */
+static void id_shorten(char *id)
+{
+    size_t n = strlen(id);
+    if (n <= PROBE_SUITE_ID_MAX)
+        return;
+    struct hash h = sha256_of(id, n);
+    snprintf(id + PROBE_SUITE_ID_MAX - 9, 10, "-%.8s", hash_hex(&h).s);
+}
+
 /* What a file without a header is: by its name, and by the keys of its first line. */
 static int guess_header(struct reading *r, const struct json *first, struct status *st)
 {
@@ -197,6 +209,7 @@ static int guess_header(struct reading *r, const struct json *first, struct stat
     for (char *c = id; *c; c++)
         if (*c >= 'A' && *c <= 'Z')
             *c = (char)(*c - 'A' + 'a');
+    id_shorten(id);
     if (!probe_suite_id_valid(id))
         FAIL(st, RC_FORMAT, "no header, and the file's name gives no id ('%.60s')", id);
     size_t at = 0, n = sizeof(by_key) / sizeof(by_key[0]);

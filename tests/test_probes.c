@@ -132,6 +132,19 @@ START_TEST(blimp)
     ck_assert_str_eq(s.items[0].canonical,
                      "{\"bad\":\"Cats sleeps.\",\"good\":\"Cats sleep.\",\"id\":\"agr-7\"}");
     probe_set_release(&s);
+
+    /* two of BLiMP's own names, over 40 characters and alike but for the last */
+    char first[41];
+    ck_assert_int_eq(
+        probe_set_parse(text, strlen(text), "irregular_plural_subject_verb_agreement_1.jsonl", &s, NULL), 0);
+    ck_assert_uint_eq(strlen(s.id), 40);
+    ck_assert_int_eq(strncmp(s.id, "irregular_plural_subject_verb_a-", 32), 0);
+    memcpy(first, s.id, sizeof first);
+    probe_set_release(&s);
+    ck_assert_int_eq(
+        probe_set_parse(text, strlen(text), "irregular_plural_subject_verb_agreement_2.jsonl", &s, NULL), 0);
+    ck_assert_str_ne(s.id, first);
+    probe_set_release(&s);
 }
 END_TEST
 
