@@ -73,7 +73,7 @@ static int suite_report(struct probe_run *r, const struct probe_set *set, const 
         }
         double value = (double)sum / ((double)bytes * MICRONATS_PER_BIT);
         json_put_dec6(entry, "value", value);
-        str_printf(&r->text, "%-24s %6zu items   %.4f bits per byte\n", set->id, rows->n, value);
+        str_printf(&r->text, "%-40s %6zu items   %.4f bits per byte\n", set->id, rows->n, value);
     } else {
         uint64_t right = 0;
         double lower, upper;
@@ -84,7 +84,7 @@ static int suite_report(struct probe_run *r, const struct probe_set *set, const 
         json_put_dec6(entry, "value", value);
         json_put_dec6(entry, "lower", lower);
         json_put_dec6(entry, "upper", upper);
-        str_printf(&r->text, "%-24s %6zu items   %5.1f %%  [%.1f, %.1f]\n", set->id, rows->n, 100 * value,
+        str_printf(&r->text, "%-40s %6zu items   %5.1f %%  [%.1f, %.1f]\n", set->id, rows->n, 100 * value,
                    100 * lower, 100 * upper);
     }
     json_push(r->list, entry);

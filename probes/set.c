@@ -178,8 +178,8 @@ out:
     return rc;
 }
 
-/* A name longer than an id may be keeps its beginning and gets eight digits of its digest: BLiMP has names of 42
- * characters that differ in the last one. */
+/* A name longer than an id may be keeps its beginning and gets eight digits of its digest: BLiMP has names of
+ * 42 characters that differ in the last one. */
 static void id_shorten(char *id)
 {
     size_t n = strlen(id);
