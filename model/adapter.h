@@ -1,4 +1,4 @@
-/* LoRA adapters in memory, and as a PEFT folder (docs/formats 11.2, methods 2.8).
+/* LoRA adapters in memory, and as a PEFT folder (docs/formats 11, methods 2.8).
  *
  * In memory everything is in the order of the GGUF file: the rows of B of q_proj and k_proj are moved on
  * reading and moved back on writing (role_row_hf), since a PEFT adapter has Hugging Face's order. */

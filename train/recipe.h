@@ -67,7 +67,7 @@ struct recipe {
     uint32_t targets; /* ROLE_BIT of each */
 };
 
-/* Values of design 7 for a method; the seed is 0. RC_ARG: no such method. */
+/* Values of methods 4.1 for a method; the seed is 0. RC_ARG: no such method. */
 MUST_USE int recipe_init(const char *method, struct recipe *out, struct status *st);
 /* `seed` must be stated. RC_FORMAT with the key; RC_ARG: a value that makes no sense. */
 MUST_USE int recipe_parse(const struct json *object, struct recipe *out, struct status *st);
