@@ -45,7 +45,6 @@ struct cli_sink {
     double started, last; /* of the piece that progress speaks of, seconds */
     char what[64];
     uint64_t first; /* its first `done`, so that a resumed piece tells the time left rightly */
-    double warned;
 };
 void cli_sink_init(struct cli_sink *s, const struct common *c, const char *log);
 /* Ends a drawn-over line, so that what follows starts on its own. */

@@ -6,6 +6,7 @@
 #include "reports/run.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const struct usage USAGE_PLAN = {
     .forms = "lethe plan AUDIT.json --key K --out RUN",
@@ -22,6 +23,22 @@ static const struct usage USAGE_AUDIT = {
     .example = "lethe audit demo/audit.json --key author.key --out run",
 };
 
+/* Where the plan is and what its digest is, which is what somebody else will ask for. */
+static int plan_print(const struct job *j, struct status *st)
+{
+    struct str text = { 0 };
+    if (j->common.json) {
+        str_printf(&text, "{\"plan\":\"%s\",\"run\":", hash_hex(&j->plan_digest).s);
+        str_json_string(&text, j->run, strlen(j->run));
+        str_puts(&text, "}\n");
+    } else if (!j->common.quiet) {
+        str_printf(&text, "%s/plan.json: %s, signed\n", j->run, hash_hex(&j->plan_digest).s);
+    }
+    int rc = cli_print(&text, st);
+    str_release(&text);
+    return rc;
+}
+
 static int job_run(struct job *j, bool audit, bool resume, struct status *st)
 {
     int rc = 0;
@@ -35,10 +52,13 @@ static int job_run(struct job *j, bool audit, bool resume, struct status *st)
         FAIL(st, RC_ARG, "%s holds no plan to go on with", j->run);
     TRY(job_open(j, st));
     TRY(job_plan(j, st));
+    if (!audit) {
+        rc = plan_print(j, st);
+        goto out;
+    }
     cli_say(&j->common, "plan %s, %s", hash_hex(&j->plan_digest).s,
             planned ? "as signed before" : "signed now, before anything is scored");
-    if (audit)
-        rc = job_audit(j, st);
+    rc = job_audit(j, st);
 out:
     return rc;
 }

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,9 +34,18 @@ out:
 /* "text" of a warning is the only event that people must read as it comes. */
 static void warning_show(struct cli_sink *s, const char *keys)
 {
-    const char *text = strstr(keys, "\"text\":");
+    struct json *j = NULL;
+    struct str object = { 0 }, line = { 0 };
+    str_printf(&object, "{%s}", keys + (keys[0] == ','));
+    const char *text =
+        json_parse(str_text(&object), object.size, &j, NULL) == 0 ? json_text(json_find(j, "text")) : NULL;
+    text = text ? text : keys;
+    escape_terminal(text, strlen(text), 0, &line); /* it may hold names from files */
     cli_sink_line(s);
-    fprintf(stderr, "warning: %s\n", text ? text + 7 : keys);
+    fprintf(stderr, "warning: %s\n", str_text(&line));
+    json_free(j);
+    str_release(&object);
+    str_release(&line);
 }
 
 static int take(void *self, const struct event *e, struct status *st)

@@ -2,7 +2,7 @@
 # serves, an optimised and validated array of words under spv/.
 #
 # A file is shaders/<op>.comp or shaders/<op>.<variant>.comp; the latter's line "// passes: fwd bwd0" says what it
-# serves, and "// defines: A=1;B=2 | A=2" (optional) is for the tools only.
+# serves.
 set(tools_bin ${CMAKE_SOURCE_DIR}/.deps/tools/bin)
 find_program(GLSLANG glslang HINTS ${tools_bin} REQUIRED NO_DEFAULT_PATH)
 find_program(SPIRV_OPT spirv-opt HINTS ${tools_bin} REQUIRED)

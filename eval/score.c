@@ -5,6 +5,7 @@
 #include "eval/metrics.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <math.h>
 #include <string.h>
 
@@ -160,6 +161,8 @@ int score_set(const struct probe_set *set, struct lm *lm, const struct score_opt
     const size_t chunk = options->chunk ? options->chunk : CHUNK;
     const uint64_t tokens = lm->tokens;
     const double start = clock_seconds();
+    char what[64]; /* "tuned capitals": which side of which suite is under way */
+    snprintf(what, sizeof what, "%s %s", options->side, set->id);
     prepare(&s, set, lm, options->rendered);
     rows.rows = mem_calloc(set->n, sizeof(*rows.rows));
     if (!rows.rows)
@@ -168,7 +171,7 @@ int score_set(const struct probe_set *set, struct lm *lm, const struct score_opt
     for (size_t from = 0; from < set->n; from += chunk) {
         const size_t to = set->n - from < chunk ? set->n : from + chunk;
         TRY(score_chunk(&s, from, to, options->reverse, &rows, st));
-        event_progress(sink, "items", to, set->n);
+        event_progress(sink, what, to, set->n);
     }
     if (options->salt_key)
         TRY(item_rows_salt(&rows, options->salt_key, set->id, options->side, st));

@@ -2,6 +2,7 @@
 #include "reports/report_private.h"
 
 #include "base/alloc.h"
+#include "base/utf8.h"
 #include "base/file.h"
 
 #include <inttypes.h>
@@ -84,17 +85,27 @@ out:
     return rc;
 }
 
+/* A token, with the blanks shown that would not be seen (docs/formats 9). */
+static void put_token(const char *text, struct str *out)
+{
+    struct str shown = { 0 };
+    text_show_spaces(text, strlen(text), &shown);
+    html_text_cut(out, str_text(&shown), 60);
+    out->failed = out->failed || shown.failed;
+    str_release(&shown);
+}
+
 /* One conflict: what the base was sure of, what the data wanted, and who won. */
 static void put_conflict(const struct token_row *t, struct str *out)
 {
     str_puts(out, "<tr><th scope=\"row\">");
     html_text_cut(out, t->id, 60);
     str_puts(out, "</th><td>");
-    html_text_cut(out, t->base_top_text, 60);
+    put_token(t->base_top_text, out);
     str_puts(out, "</td><td>");
-    html_text_cut(out, t->target_text, 60);
+    put_token(t->target_text, out);
     str_puts(out, "</td><td>");
-    html_text_cut(out, t->tuned_top_text, 60);
+    put_token(t->tuned_top_text, out);
     str_printf(out, "</td><td>%s</td></tr>\n", t->tuned_top == t->target ? "the data" : "not the data");
 }
 

@@ -28,6 +28,9 @@ lethe=build/release/lethe
 verify=build/release/lethe-verify
 
 if [ -z "$resume" ]; then
+    if [ -e .demo/run/plan.json ] && [ ! -e .demo/run.lethe ]; then
+        echo "demo: .demo holds a run that was stopped; starting anew (--resume would go on with it)" >&2
+    fi
     rm -rf .demo/run .demo/run.lethe .demo/run.html
 elif [ ! -e .demo/run/plan.json ]; then
     echo "demo: .demo holds no run to go on with; start without --resume" >&2

@@ -6,7 +6,11 @@
 tiny_audit
 
 want 0 lethe plan audit.json --key author.key --out run
-says "plan $(sha256sum run/plan.json | cut -d' ' -f1)"
+says "run/plan.json: $(sha256sum run/plan.json | cut -d' ' -f1)"
+says '^warning: batch 4: '
+want 0 lethe plan audit.json --key author.key --out other --json --quiet
+check python3 -c 'import json, hashlib; d = json.load(open("out")); assert d["plan"] == hashlib.sha256(open("other/plan.json", "rb").read()).hexdigest()'
+rm -r other
 check [ "$(stat -c %a run/plan.salt)" = 600 ]
 check grep -q '"replicates":9999' run/plan.json
 check [ ! -e run/events.jsonl ]
