@@ -5,8 +5,8 @@
 #include "eval/metrics.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { CHUNK = 64 };
