@@ -346,12 +346,19 @@ out:
     return rc;
 }
 
-/* A GPU that drives a screen is reset by its system when one submission takes seconds; a CPU is not. */
+/* A GPU that drives a screen is reset by its system when one submission takes seconds; a CPU is not. On the
+ * smallest GPUs, of 50 GFLOP/s, this is 0.2 s. */
+static const uint64_t SUBMIT_FLOPS = 10000000000u;
+
 static void patience_set(struct gpu *g)
 {
     const bool cpu = strcmp(g->info.type, "cpu") == 0;
     const char *asked = getenv("LETHE_TIMEOUT");
+    const char *flops = getenv("LETHE_SUBMIT_FLOPS");
     g->split = cpu ? 4096 : 256;
+    g->flops_max = flops ? strtoull(flops, NULL, 10) : 0;
+    if (g->flops_max == 0)
+        g->flops_max = cpu ? UINT64_MAX : SUBMIT_FLOPS;
     g->timeout_s = asked ? strtoul(asked, NULL, 10) : 0;
     if (g->timeout_s == 0)
         g->timeout_s = cpu ? 3600 : 120;

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FLOPS_A_BYTE = 4 }; /* what a small GPU can calculate while it moves one */
+
 /* The first type among `allowed` with all of `want`, else UINT32_MAX. */
 static uint32_t type_find(const struct gpu *g, uint32_t allowed, VkMemoryPropertyFlags want)
 {
@@ -322,7 +324,7 @@ int gpu_zero(struct gpu *g, const struct gpu_buffer *b, uint64_t at, uint64_t n,
     assert(at <= b->bytes && n <= b->bytes - at);
     if (n == 0)
         goto out;
-    TRY(record_begin(g, "a fill", &commands, st));
+    TRY(record_begin(g, "a fill", n * FLOPS_A_BYTE, &commands, st));
     vkCmdFillBuffer(commands, m->buffer, m->shift + at, n, 0);
     TRY(record_end(g, st));
 out:
@@ -340,7 +342,7 @@ int gpu_copy(struct gpu *g, const struct gpu_buffer *from, uint64_t from_at, con
     assert(to_at <= to->bytes && n <= to->bytes - to_at);
     if (n == 0)
         goto out;
-    TRY(record_begin(g, "a copy", &commands, st));
+    TRY(record_begin(g, "a copy", n * FLOPS_A_BYTE, &commands, st));
     VkBufferCopy part = { .srcOffset = f->shift + from_at, .dstOffset = t->shift + to_at, .size = n };
     vkCmdCopyBuffer(commands, f->buffer, t->buffer, 1, &part);
     TRY(record_end(g, st));

@@ -282,7 +282,7 @@ int op_run(struct gpu *g, const struct op_call *call, struct status *st)
     if (groups[0] == 0 || groups[1] == 0)
         goto out;
     call_text(call, text);
-    TRY(record_begin(g, text, &commands, st));
+    TRY(record_begin(g, text, 0, &commands, st));
     vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
     vkCmdPushConstants(commands, g->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof call->args, &call->args);
     vkCmdDispatch(commands, groups[0], groups[1], 1);

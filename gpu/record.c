@@ -33,6 +33,7 @@ int slot_begin(struct gpu *g, struct slot *s, struct status *st)
     VK(vkBeginCommandBuffer(s->commands, &begin));
     s->open = true;
     s->operators = 0;
+    s->flops = 0;
 out:
     return rc;
 }
@@ -138,13 +139,28 @@ size_t record_pending(const struct gpu *g)
     return n;
 }
 
-int record_begin(struct gpu *g, const char *describe, VkCommandBuffer *out, struct status *st)
+/* Starts what was recorded; what follows goes into the next slot. */
+static int slot_next(struct gpu *g, struct status *st)
 {
     int rc = 0;
+    TRY(slot_submit(g, &g->slots[g->slot], st));
+    g->slot = (g->slot + 1) % SLOTS;
+out:
+    return rc;
+}
+
+int record_begin(struct gpu *g, const char *text, uint64_t flops, VkCommandBuffer *out, struct status *st)
+{
+    int rc = 0;
+    const struct slot *full = &g->slots[g->slot];
+    if (full->open && full->operators > 0 &&
+        (full->flops >= g->flops_max || flops > g->flops_max - full->flops))
+        TRY(slot_next(g, st));
     struct slot *s = &g->slots[g->slot];
     if (!s->open)
         TRY(slot_begin(g, s, st));
-    snprintf(s->last, sizeof s->last, "%s", describe);
+    s->flops = flops > UINT64_MAX - s->flops ? UINT64_MAX : s->flops + flops;
+    snprintf(s->last, sizeof s->last, "%s", text);
     *out = s->commands;
 out:
     return rc;
@@ -170,10 +186,8 @@ int record_end(struct gpu *g, struct status *st)
         .pMemoryBarriers = &next,
     };
     vkCmdPipelineBarrier2(s->commands, &barrier);
-    if (++s->operators >= g->split) {
-        TRY(slot_submit(g, s, st));
-        g->slot = (g->slot + 1) % SLOTS;
-    }
+    if (++s->operators >= g->split || s->flops >= g->flops_max)
+        TRY(slot_next(g, st));
 out:
     return rc;
 }

@@ -52,6 +52,7 @@ struct slot {
     VkCommandBuffer commands;
     VkFence fence;
     size_t operators;
+    uint64_t flops; /* estimated */
     bool open, flying;
     char last[160]; /* last operator, with its sizes */
 };
@@ -78,6 +79,7 @@ struct gpu {
     struct slot slots[SLOTS];
     size_t slot;             /* being recorded */
     size_t split, timeout_s; /* operators of one submission; patience with one */
+    uint64_t flops_max;      /* floating-point operations of one submission, unless one operator has more */
 
     struct memory *buffers, *graveyard;
     uint64_t bytes_used;
@@ -100,8 +102,10 @@ void instance_close(struct instance *i);
 /* ---- record.c ---- */
 MUST_USE int record_open(struct gpu *g, struct status *st);
 void record_close(struct gpu *g);
-/* The command buffer to record one more operator into. `describe` is kept for messages. */
-MUST_USE int record_begin(struct gpu *g, const char *describe, VkCommandBuffer *out, struct status *st);
+/* The command buffer to record one more operator into, of about `flops` floating-point operations: what has
+ * been recorded starts first when both are more than one submission may hold. `text` is kept for messages. */
+MUST_USE int record_begin(struct gpu *g, const char *text, uint64_t flops, VkCommandBuffer *out,
+                          struct status *st);
 /* After the operator: later ones see what it wrote. Long recordings start here, in several submissions. */
 MUST_USE int record_end(struct gpu *g, struct status *st);
 size_t record_pending(const struct gpu *g); /* operators recorded or running */
