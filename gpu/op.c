@@ -7,25 +7,27 @@
 #include <string.h>
 
 enum grid { GRID_ELEMS, GRID_ROWS, GRID_TILES, GRID_BLOCKS };
-enum { SHAPE_NONE = 8, GROUPS_MAX = 65535 };
+enum { GROUPS_MAX = 65535, SIZE_CONSTANTS = 8 /* number of SIZE0 in shaders/lib/op.glsl */ };
 
 /* Sides of the part of an output that one workgroup makes: TILES, BLOCKS, and rows and columns of a lane
- * kernel, the latter for each invocation. Keep equal to shaders/lib/tile.glsl, shaders/lib/block.glsl and
- * shaders/matmul.lane.comp. */
-enum { TILE = 16, BLOCK = 64, LANE_ROWS = 16, LANE_COLS = 4 };
+ * kernel, the latter for each invocation; rows of a uniform kernel, whose every invocation owns a column. Keep
+ * equal to shaders/lib/tile.glsl, shaders/lib/block.glsl, shaders/matmul.lane.comp, shaders/matmul.uniform.comp. */
+enum { TILE = 16, BLOCK = 64, LANE_ROWS = 16, LANE_COLS = 4, UNIFORM_ROWS = 32, UNIFORM_LANES = 16 };
 
 static const struct {
     const char *name;
     enum grid grid;
-    uint32_t workgroup, shape;
+    uint32_t workgroup;
+    const char *constants; /* "c36" */
 } OPS[] = {
-#define OP(name, grid, workgroup, shape, passes) [OP_##name] = { #name, GRID_##grid, workgroup, shape },
+#define OP(name, grid, workgroup, constants, passes)                                                         \
+    [OP_##name] = { #name, GRID_##grid, workgroup, #constants },
 #include "gpu/ops.def"
 #undef OP
 };
 
 static const char *const PASSES[PASS_COUNT] = { "fwd", "bwd0", "bwd1" };
-static const char *const VARIANTS[VARIANT_COUNT] = { "plain", "lane", "coop" };
+static const char *const VARIANTS[VARIANT_COUNT] = { "plain", "lane", "uniform", "coop" };
 
 /* Built from shaders/: an array of words for each operator, variant and pass with a file, and the list of
  * them. */
@@ -76,6 +78,8 @@ bool op_serves(const struct gpu *g, enum op op, enum pass pass, enum variant var
     case VARIANT_lane: /* one subgroup a workgroup, loads of 64 bits */
         return g->info.int64 && g->info.lanes_min == g->info.lanes_max && g->info.lanes_max >= 4 &&
                g->info.lanes_max <= 16;
+    case VARIANT_uniform: /* right everywhere, and fast where equal addresses become one load */
+        return g->info.int64;
     case VARIANT_coop:
         return g->info.coop;
     case VARIANT_COUNT:
@@ -92,6 +96,14 @@ enum variant op_choose(const struct gpu *g, enum op op, enum pass pass)
 }
 
 /* ---- pipelines ---- */
+
+/* Invocations of a workgroup. */
+static uint32_t group_size(const struct gpu *g, const struct op_call *call)
+{
+    if (call->variant == VARIANT_lane)
+        return g->info.lanes_max;
+    return call->variant == VARIANT_uniform ? UNIFORM_LANES : OPS[call->op].workgroup;
+}
 
 int ops_open(struct gpu *g, struct status *st)
 {
@@ -151,7 +163,27 @@ size_t op_used(const struct gpu *g, const struct op_used **out)
     return g->used_n;
 }
 
-static int pipeline_make(struct gpu *g, const struct op_call *call, uint32_t shape, VkPipeline *out,
+/* Workgroup and tile, then the sizes. */
+static uint32_t constants_get(const struct gpu *g, const struct op_call *call, const uint32_t sizes[8],
+                              uint32_t values[10], VkSpecializationMapEntry entries[10])
+{
+    uint32_t n = 0;
+    values[n] = group_size(g, call);
+    entries[n++].constantID = 0;
+    values[n] = TILE;
+    entries[n++].constantID = 1;
+    for (const char *c = OPS[call->op].constants + 1; *c; c++) {
+        values[n] = sizes[*c - '0'];
+        entries[n++].constantID = SIZE_CONSTANTS + (uint32_t)(*c - '0');
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        entries[i].offset = i * (uint32_t)sizeof *values;
+        entries[i].size = sizeof *values;
+    }
+    return n;
+}
+
+static int pipeline_make(struct gpu *g, const struct op_call *call, const uint32_t sizes[8], VkPipeline *out,
                          struct status *st)
 {
     int rc = 0;
@@ -163,17 +195,13 @@ static int pipeline_make(struct gpu *g, const struct op_call *call, uint32_t sha
     };
     VK(vkCreateShaderModule(g->device, &code, NULL, &module));
     const bool lane = call->variant == VARIANT_lane;
-    const uint32_t constants[] = { lane ? g->info.lanes_max : OPS[call->op].workgroup, TILE, shape };
-    const VkSpecializationMapEntry entries[] = {
-        { .constantID = 0, .offset = 0, .size = 4 },
-        { .constantID = 1, .offset = 4, .size = 4 },
-        { .constantID = 2, .offset = 8, .size = 4 },
-    };
+    uint32_t values[10];
+    VkSpecializationMapEntry entries[10];
     VkSpecializationInfo special = {
-        .mapEntryCount = 3,
+        .mapEntryCount = constants_get(g, call, sizes, values, entries),
         .pMapEntries = entries,
-        .dataSize = sizeof constants,
-        .pData = constants,
+        .dataSize = sizeof values,
+        .pData = values,
     };
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
@@ -200,18 +228,20 @@ out:
 static int pipeline_get(struct gpu *g, const struct op_call *call, VkPipeline *out, struct status *st)
 {
     int rc = 0;
-    const uint32_t shape = OPS[call->op].shape == SHAPE_NONE ? 0 : call->args.d[OPS[call->op].shape];
+    uint32_t sizes[8] = { 0 };
+    for (const char *c = OPS[call->op].constants + 1; *c; c++)
+        sizes[*c - '0'] = call->args.d[*c - '0'];
     struct pipeline *made = NULL, **list = &g->pipelines[call->op][call->variant][call->pass];
     struct pipeline *p = *list;
-    while (p && p->shape != shape)
+    while (p && memcmp(p->sizes, sizes, sizeof sizes) != 0)
         p = p->next;
     if (!p) {
         made = mem_calloc(1, sizeof *made);
         if (!made)
             FAIL(st, RC_NOMEM, "no memory for a pipeline");
         TRY(used_add(g, call, st));
-        TRY(pipeline_make(g, call, shape, &made->handle, st));
-        made->shape = shape;
+        TRY(pipeline_make(g, call, sizes, &made->handle, st));
+        memcpy(made->sizes, sizes, sizeof sizes);
         made->next = *list;
         *list = p = made;
         made = NULL;
@@ -235,11 +265,11 @@ static uint32_t blocks(uint32_t n, uint32_t size)
 static void grid_size(const struct gpu *g, const struct op_call *call, uint32_t xy[2])
 {
     const uint32_t *d = call->args.d;
-    const bool lane = call->variant == VARIANT_lane;
+    const uint32_t lanes = group_size(g, call);
     xy[0] = xy[1] = 1;
     switch (OPS[call->op].grid) {
     case GRID_ELEMS:
-        xy[0] = blocks(d[0], lane ? g->info.lanes_max : OPS[call->op].workgroup);
+        xy[0] = blocks(d[0], lanes);
         break;
     case GRID_ROWS:
         xy[0] = d[0];
@@ -249,8 +279,9 @@ static void grid_size(const struct gpu *g, const struct op_call *call, uint32_t 
         const uint32_t rows = call->pass == PASS_bwd1 ? d[1] : d[0],
                        cols = call->pass == PASS_fwd ? d[1] : d[2];
         const uint32_t side = OPS[call->op].grid == GRID_TILES ? TILE : BLOCK;
-        xy[0] = blocks(rows, lane ? LANE_ROWS : side);
-        xy[1] = blocks(cols, lane ? LANE_COLS * g->info.lanes_max : side);
+        const bool lane = call->variant == VARIANT_lane, uniform = call->variant == VARIANT_uniform;
+        xy[0] = blocks(rows, lane ? LANE_ROWS : uniform ? UNIFORM_ROWS : side);
+        xy[1] = blocks(cols, lane ? LANE_COLS * lanes : uniform ? lanes : side);
         break;
     }
     }

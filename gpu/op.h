@@ -16,14 +16,14 @@
 struct gpu;
 
 enum op {
-#define OP(name, grid, workgroup, shape, passes) OP_##name,
+#define OP(name, grid, workgroup, constants, passes) OP_##name,
 #include "gpu/ops.def"
 #undef OP
     OP_COUNT
 };
 
 enum pass { PASS_fwd, PASS_bwd0, PASS_bwd1, PASS_COUNT };
-enum variant { VARIANT_plain, VARIANT_lane, VARIANT_coop, VARIANT_COUNT };
+enum variant { VARIANT_plain, VARIANT_lane, VARIANT_uniform, VARIANT_coop, VARIANT_COUNT };
 
 struct op_args {
     uint64_t p[8]; /* device addresses */

@@ -57,11 +57,11 @@ struct slot {
     char last[160]; /* last operator, with its sizes */
 };
 
-/* A pipeline, and the next one of the same shader with another shape. */
+/* A pipeline, and the next one of the same shader with other constants. */
 struct pipeline {
     struct pipeline *next;
     VkPipeline handle;
-    uint32_t shape;
+    uint32_t sizes[8]; /* those that are constants; the others are 0 */
 };
 
 struct gpu {

@@ -6,7 +6,7 @@
 //   D = do o      p_j = exp(s_j - lse)      ds_j = p_j (do v_j - D) scale
 //   dq = sum_j ds_j k_j      dk_j = sum_q ds_j q      dv_j = sum_q p_j do
 // p: q, k, v, o, lse, span | q, k, v, o, lse, span, do, dq | block of q, k, v, o, lse, span, do, dk, dv
-// d: rows * H (bwd1: rows * KV), H, KV, width of a head (SHAPE)      f: scale
+// d: rows * H (bwd1: rows * KV), H, KV, width of a head (SIZE3)      f: scale
 // span: {first row of the prefix, its length, first row of its own, end}: the prefix, then own rows up to
 // itself; end is one past the last row of the sequence. bwd1 knows no prefix. One invocation a query (bwd1: a
 // key) and head. Keys come one after the other, and the running maximum moves only when a key exceeds it, so
@@ -14,10 +14,10 @@
 // Source: Milakov and Gimelshein 2018, arXiv 1805.02867; Dao et al. 2022, arXiv 2205.14135.
 const float LEAST = -3.0e38;
 
-float dot_at(float own[SHAPE], F32 x, uint at)
+float dot_at(float own[SIZE3], F32 x, uint at)
 {
     float sum = 0.0;
-    [[unroll]] for (uint d = 0; d < SHAPE; d++)
+    [[unroll]] for (uint d = 0; d < SIZE3; d++)
         sum = fma(own[d], x.v[at + d], sum);
     return sum;
 }
@@ -35,28 +35,28 @@ void main()
     EACH_ELEMENT(e, arg.d[0]) {
         uint row = e / heads, head = e % heads, kv = head / (heads / kv_heads);
         F32 k = F32(arg.p[1]), v = F32(arg.p[2]);
-        float q[SHAPE], o[SHAPE], top = LEAST, sum = 0.0;
-        [[unroll]] for (uint d = 0; d < SHAPE; d++) {
-            q[d] = F32(arg.p[0]).v[e * SHAPE + d];
+        float q[SIZE3], o[SIZE3], top = LEAST, sum = 0.0;
+        [[unroll]] for (uint d = 0; d < SIZE3; d++) {
+            q[d] = F32(arg.p[0]).v[e * SIZE3 + d];
             o[d] = 0.0;
         }
         EACH_KEY(j, row * 4) {
-            uint at = (j * kv_heads + kv) * SHAPE;
+            uint at = (j * kv_heads + kv) * SIZE3;
             float s = arg.f[0] * dot_at(q, k, at);
             if (s > top) {
                 float shrink = exp(top - s);
                 top = s;
                 sum *= shrink;
-                [[unroll]] for (uint d = 0; d < SHAPE; d++)
+                [[unroll]] for (uint d = 0; d < SIZE3; d++)
                     o[d] *= shrink;
             }
             float p = exp(s - top);
             sum += p;
-            [[unroll]] for (uint d = 0; d < SHAPE; d++)
+            [[unroll]] for (uint d = 0; d < SIZE3; d++)
                 o[d] = fma(p, v.v[at + d], o[d]);
         }
-        [[unroll]] for (uint d = 0; d < SHAPE; d++)
-            F32(arg.p[3]).v[e * SHAPE + d] = o[d] / sum;
+        [[unroll]] for (uint d = 0; d < SIZE3; d++)
+            F32(arg.p[3]).v[e * SIZE3 + d] = o[d] / sum;
         F32(arg.p[4]).v[e] = top + log(sum);
     }
 }
@@ -67,22 +67,22 @@ void main()
     EACH_ELEMENT(e, arg.d[0]) {
         uint row = e / heads, head = e % heads, kv = head / (heads / kv_heads);
         F32 k = F32(arg.p[1]), v = F32(arg.p[2]);
-        float q[SHAPE], grad[SHAPE], dq[SHAPE], lse = F32(arg.p[4]).v[e];
-        [[unroll]] for (uint d = 0; d < SHAPE; d++) {
-            q[d] = F32(arg.p[0]).v[e * SHAPE + d];
-            grad[d] = F32(arg.p[6]).v[e * SHAPE + d];
+        float q[SIZE3], grad[SIZE3], dq[SIZE3], lse = F32(arg.p[4]).v[e];
+        [[unroll]] for (uint d = 0; d < SIZE3; d++) {
+            q[d] = F32(arg.p[0]).v[e * SIZE3 + d];
+            grad[d] = F32(arg.p[6]).v[e * SIZE3 + d];
             dq[d] = 0.0;
         }
-        float own = dot_at(grad, F32(arg.p[3]), e * SHAPE);
+        float own = dot_at(grad, F32(arg.p[3]), e * SIZE3);
         EACH_KEY(j, row * 4) {
-            uint at = (j * kv_heads + kv) * SHAPE;
+            uint at = (j * kv_heads + kv) * SIZE3;
             float p = exp(arg.f[0] * dot_at(q, k, at) - lse);
             float ds = p * (dot_at(grad, v, at) - own) * arg.f[0];
-            [[unroll]] for (uint d = 0; d < SHAPE; d++)
+            [[unroll]] for (uint d = 0; d < SIZE3; d++)
                 dq[d] = fma(ds, k.v[at + d], dq[d]);
         }
-        [[unroll]] for (uint d = 0; d < SHAPE; d++)
-            F32(arg.p[7]).v[e * SHAPE + d] = dq[d];
+        [[unroll]] for (uint d = 0; d < SIZE3; d++)
+            F32(arg.p[7]).v[e * SIZE3 + d] = dq[d];
     }
 }
 #else
@@ -93,28 +93,28 @@ void main()
     F32 q = F32(p.v[0]), o = F32(p.v[3]), grad = F32(p.v[6]);
     EACH_ELEMENT(e, arg.d[0]) {
         uint row = e / kv_heads, kv = e % kv_heads, end = U32(p.v[5]).v[row * 4 + 3];
-        float k[SHAPE], v[SHAPE], dk[SHAPE], dv[SHAPE];
-        [[unroll]] for (uint d = 0; d < SHAPE; d++) {
-            k[d] = F32(p.v[1]).v[e * SHAPE + d];
-            v[d] = F32(p.v[2]).v[e * SHAPE + d];
+        float k[SIZE3], v[SIZE3], dk[SIZE3], dv[SIZE3];
+        [[unroll]] for (uint d = 0; d < SIZE3; d++) {
+            k[d] = F32(p.v[1]).v[e * SIZE3 + d];
+            v[d] = F32(p.v[2]).v[e * SIZE3 + d];
             dk[d] = dv[d] = 0.0;
         }
         for (uint head = kv * group; head < (kv + 1) * group; head++) {
             for (uint i = row; i < end; i++) {
-                uint at = (i * heads + head) * SHAPE;
+                uint at = (i * heads + head) * SIZE3;
                 float w = exp(arg.f[0] * dot_at(k, q, at) - F32(p.v[4]).v[i * heads + head]), own = 0.0;
-                [[unroll]] for (uint d = 0; d < SHAPE; d++)
+                [[unroll]] for (uint d = 0; d < SIZE3; d++)
                     own = fma(grad.v[at + d], o.v[at + d], own);
                 float ds = w * (dot_at(v, grad, at) - own) * arg.f[0];
-                [[unroll]] for (uint d = 0; d < SHAPE; d++) {
+                [[unroll]] for (uint d = 0; d < SIZE3; d++) {
                     dv[d] = fma(w, grad.v[at + d], dv[d]);
                     dk[d] = fma(ds, q.v[at + d], dk[d]);
                 }
             }
         }
-        [[unroll]] for (uint d = 0; d < SHAPE; d++) {
-            F32(p.v[7]).v[e * SHAPE + d] = dk[d];
-            F32(p.v[8]).v[e * SHAPE + d] = dv[d];
+        [[unroll]] for (uint d = 0; d < SIZE3; d++) {
+            F32(p.v[7]).v[e * SIZE3 + d] = dk[d];
+            F32(p.v[8]).v[e * SIZE3 + d] = dv[d];
         }
     }
 }

@@ -11,15 +11,15 @@
 // what it has, whatever that key holds. The width of a head is even.
 const float LEAST = -3.0e38;
 const uint BLOCK = PASS == BWD1 ? 2 : 4;
-const uint HELD = (SHAPE / 2 + WG - 1) / WG; // pairs of a row that a lane holds
+const uint HELD = (SIZE3 / 2 + WG - 1) / WG; // pairs of a row that a lane holds
 
 #define ROW_OF(name) vec2 name[BLOCK][HELD]
 #define LOAD(name, base, row, rows_apart, head)                                                     \
     [[unroll]] for (uint h = 0; h < HELD; h++)                                                      \
-        name[b][h] = pair_at(Pairs(base), ((row) * (rows_apart) + (head)) * (SHAPE / 2) +              \
-                                           min(h * WG + gl_LocalInvocationID.x, SHAPE / 2 - 1));
+        name[b][h] = pair_at(Pairs(base), ((row) * (rows_apart) + (head)) * (SIZE3 / 2) +              \
+                                           min(h * WG + gl_LocalInvocationID.x, SIZE3 / 2 - 1));
 #define TAKE(name, b, d) subgroupBroadcast(name[b][(d) / 2 / WG][(d) % 2], (d) / 2 % WG)
-#define EACH(d) [[unroll]] for (uint d = 0; d < SHAPE; d++)
+#define EACH(d) [[unroll]] for (uint d = 0; d < SIZE3; d++)
 #define EACH_BLOCK(b) [[unroll]] for (uint b = 0; b < BLOCK; b++)
 
 #if PASS != BWD1
@@ -50,15 +50,15 @@ bool cursor_block(inout Cursor c, uint row, out uint key)
 void block(uint first, uint head)
 {
     uint heads = arg.d[1], kv_heads = arg.d[2], kv = head / (heads / kv_heads), rows = arg.d[0] / heads;
-    uint row = min(first + gl_LocalInvocationID.x, rows - 1), at = (row * heads + head) * SHAPE, key;
+    uint row = min(first + gl_LocalInvocationID.x, rows - 1), at = (row * heads + head) * SIZE3, key;
     bool inside = first + gl_LocalInvocationID.x < rows;
-    float q[SHAPE];
+    float q[SIZE3];
     EACH(d) q[d] = F32(arg.p[0]).v[at + d];
 #if PASS == FWD
-    float o[SHAPE], top = LEAST, sum = 0.0;
+    float o[SIZE3], top = LEAST, sum = 0.0;
     EACH(d) o[d] = 0.0;
 #else
-    float grad[SHAPE], dq[SHAPE], lse = F32(arg.p[4]).v[row * heads + head], own = 0.0;
+    float grad[SIZE3], dq[SIZE3], lse = F32(arg.p[4]).v[row * heads + head], own = 0.0;
     EACH(d) grad[d] = F32(arg.p[6]).v[at + d];
     EACH(d) own = fma(grad[d], F32(arg.p[3]).v[at + d], own);
     EACH(d) dq[d] = 0.0;
@@ -114,10 +114,10 @@ void block(uint first, uint kv)
 {
     uint heads = arg.d[1], kv_heads = arg.d[2], group = heads / kv_heads, rows = arg.d[0] / kv_heads;
     Addresses p = Addresses(arg.p[0]);
-    uint row = min(first + gl_LocalInvocationID.x, rows - 1), at = (row * kv_heads + kv) * SHAPE;
+    uint row = min(first + gl_LocalInvocationID.x, rows - 1), at = (row * kv_heads + kv) * SIZE3;
     bool inside = first + gl_LocalInvocationID.x < rows;
     uint end = U32(p.v[5]).v[row * 4 + 3], stop = subgroupMax(end);
-    float k[SHAPE], v[SHAPE], dk[SHAPE], dv[SHAPE];
+    float k[SIZE3], v[SIZE3], dk[SIZE3], dv[SIZE3];
     EACH(d) {
         k[d] = F32(p.v[1]).v[at + d];
         v[d] = F32(p.v[2]).v[at + d];

@@ -8,11 +8,17 @@
 #define BWD0 1
 #define BWD1 2
 
-// Keep equal to the constants of gpu/op.c. SHAPE is the size that gpu/ops.def names for the operator.
+// Keep equal to the constants of gpu/op.c. SIZEi is d[i], where gpu/ops.def makes it a constant.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint WG = 64;
 layout(constant_id = 1) const uint TILE = 16;
-layout(constant_id = 2) const uint SHAPE = 64;
+layout(constant_id = 9) const uint SIZE1 = 1;
+layout(constant_id = 10) const uint SIZE2 = 1;
+layout(constant_id = 11) const uint SIZE3 = 64;
+layout(constant_id = 12) const uint SIZE4 = 1;
+layout(constant_id = 13) const uint SIZE5 = 1;
+layout(constant_id = 14) const uint SIZE6 = 1;
+layout(constant_id = 15) const uint SIZE7 = 1;
 
 layout(buffer_reference, scalar, buffer_reference_align = 4) buffer F32 { float v[]; };
 layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer U32 { uint v[]; };
