@@ -1,6 +1,7 @@
 #include "gpu/vk.h"
 
 #include "base/alloc.h"
+#include "gpu/time_own.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -304,7 +305,7 @@ int op_run(struct gpu *g, const struct op_call *call, struct status *st)
     VkPipeline pipeline = VK_NULL_HANDLE;
     VkCommandBuffer commands = VK_NULL_HANDLE;
     uint32_t groups[2];
-    char text[160];
+    char text[160], name[40];
     if (!op_serves(g, call->op, call->pass, call->variant))
         FAIL(st, RC_UNSUPPORTED, "%s.%s.%s does not run on %s", OPS[call->op].name, VARIANTS[call->variant],
              PASSES[call->pass], g->info.name);
@@ -313,10 +314,15 @@ int op_run(struct gpu *g, const struct op_call *call, struct status *st)
     if (groups[0] == 0 || groups[1] == 0)
         goto out;
     call_text(call, text);
-    TRY(record_begin(g, text, 0, &commands, st));
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(text, ","), text);
+    const struct op_cost cost = op_cost(call);
+    TRY(timer_room(g, st));
+    TRY(record_begin(g, text, cost.work, &commands, st));
+    TRY(timer_start(g, commands, name, &cost, st));
     vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
     vkCmdPushConstants(commands, g->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof call->args, &call->args);
     vkCmdDispatch(commands, groups[0], groups[1], 1);
+    timer_stop(g, commands);
     TRY(record_end(g, st));
 out:
     return rc;

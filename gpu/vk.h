@@ -86,6 +86,8 @@ struct gpu {
     struct memory *staging;
     struct slot transfers[STAGING_SLOTS];
 
+    struct timer *timer; /* NULL: nothing is timed */
+
     VkPipelineLayout layout;
     VkPipelineCache cache;
     bool cache_grew;
