@@ -75,7 +75,7 @@ out:
 
 void cache_close(struct gpu *g)
 {
-    if (g->cache && g->cache_grew)
+    if (g->cache && g->cache_grew && !g->lost)
         cache_save(g);
     vkDestroyPipelineCache(g->device, g->cache, NULL);
     g->cache = VK_NULL_HANDLE;

@@ -386,21 +386,27 @@ out:
     return rc;
 }
 
+/* Devices that hang, with all that they hold: left to the end of the process. */
+static struct gpu *left_behind;
+
 void gpu_close(struct gpu *g)
 {
     if (!g)
         return;
-    /* Behind a hang every call may wait for ever: what the device holds is then left to the end of the
-     * process. */
-    if (g->device && !g->lost) {
-        (void)vkDeviceWaitIdle(g->device);
+    if (g->hung) {
+        g->left_behind = left_behind;
+        left_behind = g;
+        return;
+    }
+    if (g->device) {
+        if (!g->lost)
+            (void)vkDeviceWaitIdle(g->device);
         ops_close(g);
         memory_close(g);
         record_close(g);
         vkDestroyDevice(g->device, NULL);
     }
-    if (!g->lost)
-        instance_close(&g->instance);
+    instance_close(&g->instance);
     mem_free(g->used);
     mem_free(g);
 }

@@ -149,7 +149,7 @@ static int zero_now(struct gpu *g, struct memory *m, uint64_t bytes, struct stat
 {
     int rc = 0;
     struct slot *s = &g->transfers[0];
-    snprintf(s->last, sizeof s->last, "zeroing %" PRIu64 " bytes", bytes);
+    snprintf(s->last, sizeof s->last, "a fill of %" PRIu64 " bytes", bytes);
     TRY(slot_begin(g, s, st));
     vkCmdFillBuffer(s->commands, m->buffer, 0, VK_WHOLE_SIZE, 0);
     s->operators = 1;
@@ -226,7 +226,7 @@ static int transfer_start(struct gpu *g, const struct memory *m, uint64_t at, si
     int rc = 0;
     struct slot *s = &g->transfers[half];
     const uint64_t near_at = half * (uint64_t)STAGING_BYTES, far_at = m->shift + at;
-    snprintf(s->last, sizeof s->last, "copying %" PRIu64 " bytes", n);
+    snprintf(s->last, sizeof s->last, "a transfer of %" PRIu64 " bytes", n);
     TRY(slot_begin(g, s, st));
     VkBufferCopy part = {
         .srcOffset = write ? near_at : far_at,
@@ -290,6 +290,7 @@ int gpu_write(struct gpu *g, const struct gpu_buffer *b, uint64_t at, const void
     assert(at <= b->bytes && n <= b->bytes - at);
     if (n == 0)
         goto out;
+    TRY(device_check(g, st));
     if (m->map)
         memcpy(m->map + m->shift + at, data, n);
     else
@@ -307,6 +308,7 @@ int gpu_read(struct gpu *g, const struct gpu_buffer *b, uint64_t at, void *data,
     assert(at <= b->bytes && n <= b->bytes - at);
     if (n == 0)
         goto out;
+    TRY(device_check(g, st));
     if (m->map)
         memcpy(data, m->map + m->shift + at, n);
     else
@@ -320,11 +322,13 @@ int gpu_zero(struct gpu *g, const struct gpu_buffer *b, uint64_t at, uint64_t n,
     int rc = 0;
     const struct memory *m = b->handle;
     VkCommandBuffer commands;
+    char text[64];
     assert(at % 4 == 0 && n % 4 == 0);
     assert(at <= b->bytes && n <= b->bytes - at);
     if (n == 0)
         goto out;
-    TRY(record_begin(g, "a fill", n * FLOPS_A_BYTE, &commands, st));
+    snprintf(text, sizeof text, "a fill of %" PRIu64 " bytes", n);
+    TRY(record_begin(g, text, n * FLOPS_A_BYTE, &commands, st));
     vkCmdFillBuffer(commands, m->buffer, m->shift + at, n, 0);
     TRY(record_end(g, st));
 out:
@@ -337,12 +341,14 @@ int gpu_copy(struct gpu *g, const struct gpu_buffer *from, uint64_t from_at, con
     int rc = 0;
     const struct memory *f = from->handle, *t = to->handle;
     VkCommandBuffer commands;
+    char text[64];
     assert(from_at % 4 == 0 && to_at % 4 == 0 && n % 4 == 0);
     assert(from_at <= from->bytes && n <= from->bytes - from_at);
     assert(to_at <= to->bytes && n <= to->bytes - to_at);
     if (n == 0)
         goto out;
-    TRY(record_begin(g, "a copy", n * FLOPS_A_BYTE, &commands, st));
+    snprintf(text, sizeof text, "a copy of %" PRIu64 " bytes", n);
+    TRY(record_begin(g, text, n * FLOPS_A_BYTE, &commands, st));
     VkBufferCopy part = { .srcOffset = f->shift + from_at, .dstOffset = t->shift + to_at, .size = n };
     vkCmdCopyBuffer(commands, f->buffer, t->buffer, 1, &part);
     TRY(record_end(g, st));

@@ -6,6 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+int device_check(const struct gpu *g, struct status *st)
+{
+    return g->lost ? status_fail(st, RC_DEVICE, "%s: the device is lost", g->info.name) : 0;
+}
+
 int slot_open(struct gpu *g, struct slot *s, struct status *st)
 {
     int rc = 0;
@@ -40,18 +45,18 @@ out:
 
 static int failed(struct gpu *g, const struct slot *s, VkResult result, const char *doing, struct status *st)
 {
-    if (result == VK_ERROR_DEVICE_LOST || result == VK_TIMEOUT)
-        g->lost = true;
-    return status_fail(st, vk_rc(result), "%s: %s while %s %zu operators, the last %s", g->info.name,
-                       vk_text(result), doing, s->operators, s->last);
+    g->hung = g->hung || result == VK_TIMEOUT;
+    g->lost = g->lost || g->hung || result == VK_ERROR_DEVICE_LOST;
+    return status_fail(st, vk_rc(result), "%s: %s while %s %zu operator%s, the last %s", g->info.name,
+                       vk_text(result), doing, s->operators, s->operators == 1 ? "" : "s", s->last);
 }
 
 int slot_submit(struct gpu *g, struct slot *s, struct status *st)
 {
     int rc = 0;
     assert(s->open && !s->flying);
-    if (g->lost)
-        FAIL(st, RC_DEVICE, "%s: the device is lost", g->info.name);
+    s->open = false;
+    TRY(device_check(g, st));
     VkMemoryBarrier2 to_host = {
         .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER_2,
         .srcStageMask = VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT,
@@ -65,7 +70,6 @@ int slot_submit(struct gpu *g, struct slot *s, struct status *st)
         .pMemoryBarriers = &to_host,
     };
     vkCmdPipelineBarrier2(s->commands, &barrier);
-    s->open = false;
     VK(vkEndCommandBuffer(s->commands));
     VkCommandBufferSubmitInfo commands = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO,
@@ -83,6 +87,8 @@ int slot_submit(struct gpu *g, struct slot *s, struct status *st)
     }
     s->flying = true;
 out:
+    if (rc != 0)
+        s->operators = 0; /* they never run */
     return rc;
 }
 
@@ -91,8 +97,7 @@ int slot_wait(struct gpu *g, struct slot *s, struct status *st)
     int rc = 0;
     if (!s->flying)
         goto out;
-    if (g->lost)
-        FAIL(st, RC_DEVICE, "%s: the device is lost", g->info.name);
+    TRY(device_check(g, st));
     VkResult waited = vkWaitForFences(g->device, 1, &s->fence, VK_TRUE, g->timeout_s * 1000000000u);
     if (waited != VK_SUCCESS) {
         rc = failed(g, s, waited, "running", st);
@@ -196,6 +201,7 @@ int gpu_submit(struct gpu *g, struct status *st)
 {
     int rc = 0;
     struct slot *s = &g->slots[g->slot];
+    TRY(device_check(g, st));
     if (s->open)
         TRY(slot_submit(g, s, st));
     for (size_t i = 1; i <= SLOTS; i++) /* the oldest first, so that a message names the first to fail */

@@ -5,6 +5,7 @@
 #include "gpu/device.h"
 #include "gpu/op.h"
 
+#include <string.h>
 #include <volk.h>
 
 /* Present since headers 1.3.255; what older ones lack is only this struct. */
@@ -65,12 +66,14 @@ struct pipeline {
 };
 
 struct gpu {
+    struct gpu *left_behind; /* the next of those that hang */
     struct instance instance;
     struct gpu_info info;
     VkPhysicalDevice physical;
     VkPhysicalDeviceMemoryProperties types;
     uint64_t allocation_max, driver_key[4];
-    bool full_subgroups, ballot, staged, lost;
+    bool full_subgroups, ballot, staged;
+    bool lost, hung; /* hung: lost too, and any call to the driver may wait for ever */
     VkDevice device;
     VkQueue queue;
     uint32_t family;
@@ -112,6 +115,8 @@ MUST_USE int record_begin(struct gpu *g, const char *text, uint64_t flops, VkCom
 MUST_USE int record_end(struct gpu *g, struct status *st);
 size_t record_pending(const struct gpu *g); /* operators recorded or running */
 MUST_USE int slot_open(struct gpu *g, struct slot *s, struct status *st);
+/* RC_DEVICE: it is lost. */
+MUST_USE int device_check(const struct gpu *g, struct status *st);
 MUST_USE int slot_begin(struct gpu *g, struct slot *s, struct status *st);
 MUST_USE int slot_submit(struct gpu *g, struct slot *s, struct status *st);
 MUST_USE int slot_wait(struct gpu *g, struct slot *s, struct status *st);
@@ -135,12 +140,12 @@ const char *vk_text(VkResult result);
 /* RC_NOMEM for the two results that say so, else RC_DEVICE. */
 enum rc vk_rc(VkResult result);
 
-/* TRY for Vulkan: the call's own text is the sentence. */
+/* TRY for Vulkan: the sentence names the function. */
 #define VK(call)                                                                                             \
     do {                                                                                                     \
         VkResult vk_result = (call);                                                                         \
         if (vk_result != VK_SUCCESS)                                                                         \
-            FAIL(st, vk_rc(vk_result), "%.60s gave %s", #call, vk_text(vk_result));                          \
+            FAIL(st, vk_rc(vk_result), "%.*s: %s", (int)strcspn(#call, "("), #call, vk_text(vk_result));     \
     } while (0)
 
 #endif

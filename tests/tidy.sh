@@ -22,7 +22,7 @@ BEGIN {
     allow("base", ""); allow("gpu", "base"); allow("model", "base gpu"); allow("train", "base gpu model")
     allow("probes", "base"); allow("eval", "base probes"); allow("reports", "base eval probes")
     free["cli"] = free["tests"] = free["bench"] = free["shaders"] = 1
-    own("volk.h", "gpu"); own("vulkan/", "gpu"); own("cJSON.h", "base"); own("cjson/", "base")
+    own("volk.h", "gpu"); own("vulkan/", "gpu tests"); own("cJSON.h", "base"); own("cjson/", "base")
     own("openssl/", "base reports tests"); own("archive.h", "reports tests"); own("archive_entry.h", "reports tests")
     own("zstd.h", "reports tests"); own("pcre2.h", "model"); own("utf8proc.h", "base"); own("check.h", "tests")
 }

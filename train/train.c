@@ -310,6 +310,9 @@ int train_run(struct train *t, struct train_result *out, struct status *st)
             FAIL(st, RC_INTERRUPTED, "stopped after %" PRIu32 " of %" PRIu32 " updates", t->step,
                  t->shape.steps);
         }
+        if (rc == RC_DEVICE || rc == RC_NOMEM)
+            FAIL(st, (enum rc)rc, "update %" PRIu32 ": %s%s", t->step, why.msg,
+                 path_exists(str_text(&t->state_path)) ? "; the last checkpoint stays" : "");
         if (rc != 0)
             FAIL(st, (enum rc)rc, "%s", why.msg);
     }
