@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "gpu/device.h"
+#include "gpu/launch.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -45,35 +46,41 @@ bool cli_help(const struct common *c, const struct usage *usage, const struct op
 /* Appends `tail` to the folder of the running program. false when that cannot be told. */
 static bool beside_program(const char *tail, struct str *out)
 {
-    char path[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (n <= 0)
-        return false;
-    path[n] = 0;
-    char *slash = strrchr(path, '/');
-    if (!slash)
-        return false;
-    slash[1] = 0;
-    str_clear(out);
-    str_puts(out, path);
-    str_puts(out, tail);
-    return str_check(out, NULL) == 0 && path_exists(str_text(out));
+    struct str program = { 0 };
+    bool found = launch_program(&program, NULL) == 0;
+    if (found) {
+        const char *path = str_text(&program);
+        str_clear(out);
+        str_add(out, path, (size_t)(path_name(path) - path));
+        str_puts(out, tail);
+        found = str_check(out, NULL) == 0 && path_exists(str_text(out));
+    }
+    str_release(&program);
+    return found;
 }
 
-bool cli_driver_file(struct str *out)
+bool cli_driver_file(enum cli_driver which, struct str *out)
 {
     static const char *const PLACES[] = { "lethe.driver", "../share/lethe/driver", "../../.deps/driver" };
+    enum { LINES_MAX = 8 };
+    struct str lines = { 0 };
+    bool found = false;
     for (size_t i = 0; i < sizeof PLACES / sizeof *PLACES; i++) {
-        struct str line = { 0 };
-        if (beside_program(PLACES[i], out) && file_read(str_text(out), PATH_MAX, &line, NULL) == 0) {
-            str_clear(out);
-            str_add(out, str_text(&line), strcspn(str_text(&line), "\n"));
-            str_release(&line);
-            return str_check(out, NULL) == 0 && path_exists(str_text(out));
-        }
-        str_release(&line);
+        str_clear(&lines);
+        if (beside_program(PLACES[i], out) &&
+            file_read(str_text(out), LINES_MAX * PATH_MAX, &lines, NULL) == 0)
+            break;
     }
-    return false;
+    for (const char *at = str_text(&lines); *at && !found;) {
+        const size_t n = strcspn(at, "\n");
+        str_clear(out);
+        str_add(out, at, n);
+        found = str_check(out, NULL) == 0 && path_exists(str_text(out)) &&
+                (which == CLI_DRIVER_BEST || launch_serves(str_text(out)));
+        at += n + (at[n] == '\n');
+    }
+    str_release(&lines);
+    return found;
 }
 
 bool cli_data_path(const char *in_clone, const char *installed, struct str *out)
@@ -93,7 +100,7 @@ bool cli_data_path(const char *in_clone, const char *installed, struct str *out)
 int cli_gpu_open(const struct common *c, struct gpu **out, struct status *st)
 {
     struct str driver = { 0 };
-    bool have = cli_driver_file(&driver);
+    bool have = cli_driver_file(CLI_DRIVER_HERE, &driver);
     struct gpu_choice choice = { .device = c->device, .driver_file = have ? str_text(&driver) : NULL };
     int rc = gpu_open(&choice, out, st);
     str_release(&driver);

@@ -29,9 +29,13 @@ bool cli_help(const struct common *c, const struct usage *usage, const struct op
 /* Opens the device that the user or the machine gives and says once on stderr which it is. */
 MUST_USE int cli_gpu_open(const struct common *c, struct gpu **out, struct status *st);
 
-/* The file that set-up wrote to name the software driver: beside the program, under its share folder, or in
- * the clone that it was built in. false: there is none. */
-bool cli_driver_file(struct str *out);
+/* A software driver that set-up names, a line each, the best first, in a file beside the program, under its
+ * share folder, or in the clone that it was built in. false: there is none. */
+enum cli_driver {
+    CLI_DRIVER_HERE, /* the first that this process can open */
+    CLI_DRIVER_BEST, /* the first, though it may want another C library (gpu/launch.h) */
+};
+bool cli_driver_file(enum cli_driver which, struct str *out);
 /* Folder or file of the installation or clone: "probes/sets" or "share/lethe/sets". false: not there. */
 bool cli_data_path(const char *in_clone, const char *installed, struct str *out);
 

@@ -96,7 +96,7 @@ int cmd_devices(int argc, char **argv, struct status *st)
         FAIL(st, RC_ARG, "lethe devices takes no argument, and here is '%s'", words.v[0]);
     static struct gpu_info found[DEVICES_MAX];
     size_t n = 0;
-    bool have = cli_driver_file(&driver);
+    bool have = cli_driver_file(CLI_DRIVER_HERE, &driver);
     TRY(gpu_list(&(struct gpu_choice){ .driver_file = have ? str_text(&driver) : NULL }, found, DEVICES_MAX,
                  &n, st));
     if (n == 0)

@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "eval/record.h"
 #include "commit.h"
+#include "gpu/launch.h"
 #include "gpu/op.h"
 #include "model/tokenizer.h"
 #include "reports/container.h"
@@ -219,7 +220,10 @@ int job_environment(struct job *j, struct status *st)
     if (uname(&os) != 0)
         FAIL(st, RC_IO, "the name of this system cannot be read");
     cpu_name(cpu, sizeof cpu);
-    TRY(path_digest("/proc/self/exe", &self, st));
+    str_clear(&text);
+    TRY(launch_image(&text, st));
+    TRY(path_digest(str_text(&text), &self, st));
+    str_clear(&text);
     struct doc_environment e = {
         .tool = { "lethe", LETHE_VERSION, LETHE_COMMIT, self.hash, "C " __VERSION__, LETHE_FLAGS },
         .device = { d->name, d->vendor, d->type, d->driver, d->driver_version, d->vulkan },

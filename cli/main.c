@@ -1,8 +1,10 @@
 /* lethe: picks the subcommand and turns its result into an exit code. */
 #include "cli/cli.h"
 #include "base/utf8.h"
+#include "gpu/launch.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct command {
@@ -38,6 +40,36 @@ static int failure_print(const char *command, int rc, const struct status *st)
     return status_exit(rc);
 }
 
+/* Those that open no device. */
+static bool is_host_only(const char *command)
+{
+    static const char *const NAMES[] = { "info", "tokenize", "keygen", "pack", "sign", "verify", "show" };
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
+        if (strcmp(command, NAMES[i]) == 0)
+            return true;
+    return false;
+}
+
+/* The best driver of set-up may want another C library than the system's. Where that cannot be had, one that
+ * works here takes its place. */
+static void driver_prepare(char **argv)
+{
+    struct status st = { 0 };
+    struct str best = { 0 }, here = { 0 }, line = { 0 };
+    const bool have = cli_driver_file(CLI_DRIVER_BEST, &best);
+    if (launch_driver(argv, have ? str_text(&best) : NULL, &st) != 0) {
+        const char *set = getenv("VK_DRIVER_FILES");
+        const bool other = cli_driver_file(CLI_DRIVER_HERE, &here);
+        if (set && have && other && strcmp(set, str_text(&best)) == 0)
+            (void)setenv("VK_DRIVER_FILES", str_text(&here), 1);
+        escape_terminal(st.msg, strlen(st.msg), 0, &line);
+        fprintf(stderr, "warning: %s; going on without that driver\n", str_text(&line));
+    }
+    str_release(&best);
+    str_release(&here);
+    str_release(&line);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
@@ -52,6 +84,8 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], COMMANDS[i].name) != 0)
             continue;
         struct status st = { 0 };
+        if (!is_host_only(argv[1]))
+            driver_prepare(argv);
         cli_signals();
         int rc = COMMANDS[i].run(argc - 1, argv + 1, &st);
         return rc < 0 ? failure_print(argv[1], rc, &st) : rc;

@@ -163,6 +163,35 @@ out:
     return rc;
 }
 
+bool instance_has_hardware(const VkPhysicalDevice *devices, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        VkPhysicalDeviceProperties properties;
+        vkGetPhysicalDeviceProperties(devices[i], &properties);
+        if (properties.deviceType != VK_PHYSICAL_DEVICE_TYPE_CPU)
+            return true;
+    }
+    return false;
+}
+
+/* The offered driver instead of the system's; these again when it has no device. */
+static int offered_try(const char *driver_file, struct instance *out, VkPhysicalDevice *devices, uint32_t *n,
+                       struct status *st)
+{
+    int rc = 0;
+    instance_close(out);
+    if (setenv("VK_DRIVER_FILES", driver_file, 1) != 0)
+        FAIL(st, RC_NOMEM, "no memory for the path of the driver");
+    TRY(instance_try(out, devices, n, st));
+    if (*n == 0) {
+        instance_close(out);
+        (void)unsetenv("VK_DRIVER_FILES");
+        TRY(instance_try(out, devices, n, st));
+    }
+out:
+    return rc;
+}
+
 int instance_open(const struct gpu_choice *choice, struct instance *out, VkPhysicalDevice *devices,
                   uint32_t *n, struct status *st)
 {
@@ -172,13 +201,9 @@ int instance_open(const struct gpu_choice *choice, struct instance *out, VkPhysi
         FAIL(st, RC_UNSUPPORTED, "no Vulkan loader (libvulkan.so.1) on this system");
     TRY(instance_try(out, devices, n, st));
     /* The user's own choice of drivers, even of none, is kept. */
-    if (*n == 0 && choice && choice->driver_file && !getenv("VK_DRIVER_FILES") &&
-        !getenv("VK_ICD_FILENAMES")) {
-        instance_close(out);
-        if (setenv("VK_DRIVER_FILES", choice->driver_file, 1) != 0)
-            FAIL(st, RC_NOMEM, "no memory for the path of the driver");
-        TRY(instance_try(out, devices, n, st));
-    }
+    if (choice && choice->driver_file && !getenv("VK_DRIVER_FILES") && !getenv("VK_ICD_FILENAMES") &&
+        !instance_has_hardware(devices, *n))
+        TRY(offered_try(choice->driver_file, out, devices, n, st));
 out:
     if (rc != 0)
         instance_close(out);

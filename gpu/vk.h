@@ -103,6 +103,7 @@ struct gpu {
 MUST_USE int instance_open(const struct gpu_choice *choice, struct instance *out, VkPhysicalDevice *devices,
                            uint32_t *n, struct status *st);
 void instance_close(struct instance *i);
+bool instance_has_hardware(const VkPhysicalDevice *devices, uint32_t n); /* any that is not a CPU */
 
 /* ---- record.c ---- */
 MUST_USE int record_open(struct gpu *g, struct status *st);

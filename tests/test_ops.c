@@ -1,5 +1,5 @@
 /* Every operator against its reference in double precision, forward and backward, on the device at hand.
- * tier: quick
+ * tier: quick   device: yes
  *
  * A row is an operator, a shape and two tolerances. For every variant that the device can run:
  *

@@ -12,6 +12,13 @@ for folder in ${VK_LAYER_PATH:-} /usr/share/vulkan/explicit_layer.d /usr/local/s
 done
 [ -n "$found" ] || { echo "skipped: VK_LAYER_KHRONOS_validation is not installed"; exit 77; }
 
+# The layer belongs to the system's C library, so the driver must, too: the last that set-up names.
+drivers=$(dirname "$0")/../../.deps/driver
+if [ -s "$drivers" ] && { [ -z "${VK_DRIVER_FILES:-}" ] || grep -qxF "$VK_DRIVER_FILES" "$drivers"; }; then
+    VK_DRIVER_FILES=$(tail -1 "$drivers")
+    export VK_DRIVER_FILES
+fi
+
 work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT
 echo 'khronos_validation.enables = VK_VALIDATION_FEATURE_ENABLE_GPU_ASSISTED_EXT' > "$work/vk_layer_settings.txt"
