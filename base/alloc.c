@@ -4,15 +4,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+static size_t count;
 static size_t fail_in; /* 0: never */
+
+size_t mem_count(void)
+{
+    return count;
+}
 
 void mem_fail_at(size_t nth)
 {
     fail_in = nth;
 }
 
+/* Called once by each allocation. */
 static int must_fail(void)
 {
+    count++;
     return fail_in > 0 && --fail_in == 0;
 }
 

@@ -17,6 +17,8 @@ void mem_free(void *p);
  * as before. `*items` is a pointer to elements of `size` bytes. */
 MUST_USE int mem_grow(void *items, size_t n, size_t *cap, size_t size, struct status *st);
 
+/* For tests: allocations since the start of the program. */
+size_t mem_count(void);
 /* For tests: allocation number `nth` from now (1 is the next) fails, once. 0: none does. */
 void mem_fail_at(size_t nth);
 

@@ -336,6 +336,7 @@ static int device_make(struct gpu *g, struct status *st)
     struct properties p;
     properties_get(g->physical, &p);
     vkGetPhysicalDeviceMemoryProperties(g->physical, &g->types);
+    g->budget = extension_is_there(g->physical, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     g->full_subgroups = have.f13.computeFullSubgroups;
     g->allocation_max = p.p11.maxMemoryAllocationSize;
     if (p.p13.maxBufferSize < g->allocation_max)

@@ -82,6 +82,7 @@ static int memory_make(struct gpu *g, uint64_t bytes, bool staging, const char *
     };
     if (memory.memoryTypeIndex == UINT32_MAX)
         FAIL(st, RC_UNSUPPORTED, "%s: %s has no memory for it", what, g->info.name);
+    g->allocations++;
     VkResult got = vkAllocateMemory(g->device, &memory, NULL, &m->memory);
     if (got != VK_SUCCESS)
         FAIL(st, vk_rc(got), "%s: %" PRIu64 " bytes: %s, %" PRIu64 " bytes in use", what, bytes, vk_text(got),
@@ -113,6 +114,8 @@ int memory_open(struct gpu *g, struct status *st)
     g->staged = asked ? strcmp(asked, "1") == 0 : !shared;
     if (!g->staged && type_of(g, UINT32_MAX, true) == UINT32_MAX)
         g->staged = true;
+    const uint32_t type = type_of(g, UINT32_MAX, !g->staged);
+    g->heap = type == UINT32_MAX ? 0 : g->types.memoryTypes[type].heapIndex;
     if (g->staged)
         TRY(memory_make(g, (uint64_t)STAGING_SLOTS * STAGING_BYTES, true, "staging", &g->staging, st));
     g->bytes_used = 0; /* counts what callers asked for */
@@ -215,6 +218,29 @@ void gpu_free(struct gpu *g, struct gpu_buffer *b)
 uint64_t gpu_bytes_used(const struct gpu *g)
 {
     return g->bytes_used;
+}
+
+uint64_t gpu_bytes_free(const struct gpu *g)
+{
+    const uint64_t all = g->info.memory_bytes, left = all > g->bytes_used ? all - g->bytes_used : 0;
+    if (!g->budget || g->lost)
+        return left;
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT,
+    };
+    VkPhysicalDeviceMemoryProperties2 properties = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
+        .pNext = &budget,
+    };
+    vkGetPhysicalDeviceMemoryProperties2(g->physical, &properties);
+    const uint64_t most = budget.heapBudget[g->heap], used = budget.heapUsage[g->heap];
+    const uint64_t told = most > used ? most - used : 0;
+    return told < left ? told : left;
+}
+
+uint64_t gpu_allocations(const struct gpu *g)
+{
+    return g->allocations;
 }
 
 /* ---- between host and device ---- */

@@ -85,7 +85,9 @@ struct gpu {
     uint64_t flops_max;      /* floating-point operations of one submission, unless one operator has more */
 
     struct memory *buffers, *graveyard;
-    uint64_t bytes_used;
+    uint64_t bytes_used, allocations;
+    uint32_t heap; /* that buffers come from */
+    bool budget;   /* the driver tells what is left of it */
     struct memory *staging;
     struct slot transfers[STAGING_SLOTS];
 
@@ -115,9 +117,9 @@ MUST_USE int record_begin(struct gpu *g, const char *text, uint64_t flops, VkCom
 /* After the operator: later ones see what it wrote. Long recordings start here, in several submissions. */
 MUST_USE int record_end(struct gpu *g, struct status *st);
 size_t record_pending(const struct gpu *g); /* operators recorded or running */
-MUST_USE int slot_open(struct gpu *g, struct slot *s, struct status *st);
 /* RC_DEVICE: it is lost. */
 MUST_USE int device_check(const struct gpu *g, struct status *st);
+MUST_USE int slot_open(struct gpu *g, struct slot *s, struct status *st);
 MUST_USE int slot_begin(struct gpu *g, struct slot *s, struct status *st);
 MUST_USE int slot_submit(struct gpu *g, struct slot *s, struct status *st);
 MUST_USE int slot_wait(struct gpu *g, struct slot *s, struct status *st);

@@ -165,9 +165,9 @@ static int memory_take(struct graph *g, struct status *st)
 {
     int rc = 0;
     const struct gpu_info *info = gpu_get_info(g->g);
-    const uint64_t used = gpu_bytes_used(g->g), free = info->memory_bytes - used;
+    const uint64_t free = gpu_bytes_free(g->g);
     const uint64_t needed = g->inputs_bytes + g->scratch_bytes + g->h->blocks * g->kept_bytes;
-    if (used > info->memory_bytes || needed > free)
+    if (needed > free)
         FAIL(st, RC_NOMEM, "a batch of %" PRIu32 " rows needs %.2f GiB on %s, which has %.2f GiB free",
              g->options.rows_max, (double)needed / 0x1p30, info->name, (double)free / 0x1p30);
     TRY(gpu_alloc(g->g, g->inputs_bytes, "batch", &g->inputs, st));

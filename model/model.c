@@ -185,8 +185,7 @@ static int memory_check(const struct model *m, uint64_t room, struct status *st)
 {
     int rc = 0;
     const struct gpu_info *info = gpu_get_info(m->g);
-    const uint64_t used = gpu_bytes_used(m->g), needed = m->plan.weight_bytes + room;
-    const uint64_t free = info->memory_bytes > used ? info->memory_bytes - used : 0;
+    const uint64_t free = gpu_bytes_free(m->g), needed = m->plan.weight_bytes + room;
     if (needed > free)
         FAIL(st, RC_NOMEM, "needs %.2f GiB on %s, which has %.2f GiB free", (double)needed / 0x1p30,
              info->name, (double)free / 0x1p30);

@@ -134,11 +134,10 @@ static int device_open(struct train *t, struct status *st)
     struct gpu *g = model_get_gpu(t->m);
     const struct gpu_info *info = gpu_get_info(g);
     const struct graph_options sizes = graph_sizes(&t->plan, t->options.data, &t->recipe);
-    const uint64_t used = gpu_bytes_used(g), bytes = lora_bytes(&t->adapter);
-    if (used > info->memory_bytes || t->plan.device_bytes > info->memory_bytes - used)
+    const uint64_t free = gpu_bytes_free(g), bytes = lora_bytes(&t->adapter);
+    if (t->plan.device_bytes > free)
         FAIL(st, RC_NOMEM, "training needs %.2f GiB more on %s, which has %.2f GiB free",
-             (double)t->plan.device_bytes / 0x1p30, info->name,
-             used > info->memory_bytes ? 0.0 : (double)(info->memory_bytes - used) / 0x1p30);
+             (double)t->plan.device_bytes / 0x1p30, info->name, (double)free / 0x1p30);
     TRY(graph_open(t->m, &sizes, &t->graph, st));
     TRY(lora_open(t->m, &t->adapter, &t->lora, st));
     TRY(gpu_alloc(g, bytes, "gradient", &t->gradient, st));

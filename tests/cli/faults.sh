@@ -111,6 +111,21 @@ done
 want 0 "${tune[@]}" --out run
 check diff -r whole run
 
+# ---- less memory than the heap is large, as the driver tells ----
+faulty none:0:none env LETHE_FAULTS_LEFT=100000 "${tune[@]}" --out none
+says 'tiny.gguf: needs [0-9.]+ GiB on .*, which has 0.00 GiB free'
+faulty none:0:none env LETHE_FAULTS_LEFT=500000 "${tune[@]}" --out none
+says 'training needs [0-9.]+ GiB more on .*, which has 0.00 GiB free'
+check [ ! -e none ]
+
+# ---- submissions are split by their work: the same bits ----
+rm -f log
+want 0 env LETHE_FAULTS_LOG=log LETHE_SUBMIT_FLOPS=100000 "${tune[@]}" --out split
+check diff -r whole split
+check [ "$(calls submit)" -ge $((submissions * 2)) ]
+want 0 env LETHE_SUBMIT_FLOPS=1 "${tune[@]}" --out each
+check diff -r whole each
+
 # ---- lethe probe ----
 probe=(lethe probe "$tiny" --probes task.jsonl facts.jsonl pairs.jsonl prose.jsonl)
 rm -f log

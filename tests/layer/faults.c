@@ -3,6 +3,7 @@
  *
  *     VK_LAYER_PATH=<build>/layer VK_INSTANCE_LAYERS=VK_LAYER_LETHE_faults
  *     LETHE_FAULTS=CALL:N:RESULT[,...]     N counts from 1, all devices of the process together
+ *     LETHE_FAULTS_LEFT=BYTES              what VK_EXT_memory_budget tells to be left of every heap
  *     LETHE_FAULTS_LOG=FILE                gets a line for each call: name, number, bytes or operators
  *
  *     CALL    submit, wait, allocate, pipeline
@@ -39,6 +40,7 @@ static uint32_t fences_hung_n;
 static struct {
     PFN_vkGetInstanceProcAddr vkGetInstanceProcAddr;
     PFN_vkGetDeviceProcAddr vkGetDeviceProcAddr;
+    PFN_vkGetPhysicalDeviceMemoryProperties2 vkGetPhysicalDeviceMemoryProperties2;
     PFN_vkDestroyDevice vkDestroyDevice;
     PFN_vkDeviceWaitIdle vkDeviceWaitIdle;
     PFN_vkQueueWaitIdle vkQueueWaitIdle;
@@ -202,6 +204,20 @@ static VKAPI_ATTR void VKAPI_CALL faults_vkDestroyDevice(VkDevice device, const 
     next.vkDestroyDevice(device, host);
 }
 
+static VKAPI_ATTR void VKAPI_CALL
+faults_vkGetPhysicalDeviceMemoryProperties2(VkPhysicalDevice physical, VkPhysicalDeviceMemoryProperties2 *out)
+{
+    const char *left = getenv("LETHE_FAULTS_LEFT");
+    next.vkGetPhysicalDeviceMemoryProperties2(physical, out);
+    for (VkBaseOutStructure *s = out->pNext; left && s; s = s->pNext) {
+        if (s->sType != VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT)
+            continue;
+        VkPhysicalDeviceMemoryBudgetPropertiesEXT *budget = (VkPhysicalDeviceMemoryBudgetPropertiesEXT *)s;
+        for (uint32_t i = 0; i < VK_MAX_MEMORY_HEAPS; i++)
+            budget->heapBudget[i] = budget->heapUsage[i] + strtoull(left, NULL, 10);
+    }
+}
+
 /* ---- the chain of layers ---- */
 
 static VKAPI_ATTR VkResult VKAPI_CALL faults_vkCreateInstance(const VkInstanceCreateInfo *info,
@@ -218,7 +234,12 @@ static VKAPI_ATTR VkResult VKAPI_CALL faults_vkCreateInstance(const VkInstanceCr
     link->u.pLayerInfo = link->u.pLayerInfo->pNext; /* the next layer looks here */
     PFN_vkCreateInstance create =
         (PFN_vkCreateInstance)next.vkGetInstanceProcAddr(VK_NULL_HANDLE, "vkCreateInstance");
-    return create(info, host, out);
+    const VkResult made = create(info, host, out);
+    if (made == VK_SUCCESS)
+        next.vkGetPhysicalDeviceMemoryProperties2 =
+            (PFN_vkGetPhysicalDeviceMemoryProperties2)next.vkGetInstanceProcAddr(
+                *out, "vkGetPhysicalDeviceMemoryProperties2");
+    return made;
 }
 
 static VKAPI_ATTR VkResult VKAPI_CALL faults_vkCreateDevice(VkPhysicalDevice physical,
@@ -265,6 +286,7 @@ static PFN_vkVoidFunction own(const char *name)
 #define OWN(name) { #name, (PFN_vkVoidFunction)faults_##name }
         OWN(vkCreateInstance),
         OWN(vkCreateDevice),
+        OWN(vkGetPhysicalDeviceMemoryProperties2),
         OWN(vkGetDeviceProcAddr),
         OWN(vkDestroyDevice),
         OWN(vkDeviceWaitIdle),
