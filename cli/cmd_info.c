@@ -1,4 +1,6 @@
 /* lethe info: what a model file is, and what it takes to score and to tune it. No device is opened. */
+#include "cli/info.h"
+
 #include "cli/cli.h"
 
 #include "base/hash.h"
@@ -55,8 +57,7 @@ static void facts_close(struct facts *f)
     gguf_close(&f->file);
 }
 
-/* "Q4_1 210, F32 61", types in the order of their numbers. */
-static void types_list(const struct gguf *file, struct str *out)
+void info_types(const struct gguf *file, struct str *out)
 {
     enum { TYPES_MAX = 64 };
     size_t count[TYPES_MAX] = { 0 };
@@ -80,7 +81,7 @@ static int facts_print(const struct facts *f, bool as_json, struct status *st)
     struct hash tokens = tokenizer_digest(f->tokenizer);
     struct hash chat = sha256_of(f->chat.s ? f->chat.s : "", f->chat.n);
     uint64_t scoring = model_lm_plan(h, &(struct lm_options){ 0 }, 0);
-    types_list(&f->file, &types);
+    info_types(&f->file, &types);
     json_put_text(root, "architecture", h->arch);
     json_put_int(root, "parameters", (int64_t)f->plan.parameters);
     json_put_int(root, "blocks", h->blocks);

@@ -3,6 +3,7 @@
 #include "gpu/vk.h"
 
 #include "base/alloc.h"
+#include "gpu/time_own.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -354,8 +355,11 @@ int gpu_zero(struct gpu *g, const struct gpu_buffer *b, uint64_t at, uint64_t n,
     if (n == 0)
         goto out;
     snprintf(text, sizeof text, "a fill of %" PRIu64 " bytes", n);
+    TRY(timer_room(g, st));
     TRY(record_begin(g, text, n * FLOPS_A_BYTE, &commands, st));
+    TRY(timer_start(g, commands, "a fill", &(struct op_cost){ .bytes = n }, st));
     vkCmdFillBuffer(commands, m->buffer, m->shift + at, n, 0);
+    timer_stop(g, commands);
     TRY(record_end(g, st));
 out:
     return rc;
@@ -374,9 +378,12 @@ int gpu_copy(struct gpu *g, const struct gpu_buffer *from, uint64_t from_at, con
     if (n == 0)
         goto out;
     snprintf(text, sizeof text, "a copy of %" PRIu64 " bytes", n);
+    TRY(timer_room(g, st));
     TRY(record_begin(g, text, n * FLOPS_A_BYTE, &commands, st));
+    TRY(timer_start(g, commands, "a copy", &(struct op_cost){ .bytes = 2 * n }, st));
     VkBufferCopy part = { .srcOffset = f->shift + from_at, .dstOffset = t->shift + to_at, .size = n };
     vkCmdCopyBuffer(commands, f->buffer, t->buffer, 1, &part);
+    timer_stop(g, commands);
     TRY(record_end(g, st));
 out:
     return rc;

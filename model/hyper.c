@@ -78,7 +78,7 @@ struct tensor_shape role_shape(const struct model_hyper *h, enum tensor_role rol
     }
 }
 
-static void tensor_name(enum tensor_role role, uint32_t block, char out[ROLE_PATH_MAX])
+void role_tensor_name(enum tensor_role role, uint32_t block, char out[ROLE_PATH_MAX])
 {
     if (role_is_block(role))
         snprintf(out, ROLE_PATH_MAX, "blk.%" PRIu32 ".%s.weight", block, roles[role].gguf);
@@ -89,7 +89,7 @@ static void tensor_name(enum tensor_role role, uint32_t block, char out[ROLE_PAT
 const struct gguf_tensor *role_tensor(const struct gguf *g, enum tensor_role role, uint32_t block)
 {
     char name[ROLE_PATH_MAX];
-    tensor_name(role, block, name);
+    role_tensor_name(role, block, name);
     return gguf_tensor_find(g, name);
 }
 
@@ -300,7 +300,7 @@ static int check_tensor(const struct gguf *g, const struct model_hyper *h, enum 
                         uint32_t block, struct status *st)
 {
     char name[ROLE_PATH_MAX];
-    tensor_name(role, block, name);
+    role_tensor_name(role, block, name);
     struct tensor_shape want = role_shape(h, role);
     const struct gguf_tensor *t = gguf_tensor_find(g, name);
     if (!t)
@@ -323,7 +323,7 @@ static bool is_known(const struct model_hyper *h, const struct gguf_tensor *t)
     if (sscanf(name, "blk.%9" SCNu32, &block) == 1 && block >= h->blocks)
         return false;
     for (int role = 0; role < ROLES; role++) {
-        tensor_name((enum tensor_role)role, block, again);
+        role_tensor_name((enum tensor_role)role, block, again);
         if (strcmp(name, again) == 0)
             return true;
     }

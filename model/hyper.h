@@ -71,10 +71,12 @@ MUST_USE int hyper_parse(const struct gguf *g, struct model_hyper *out, struct s
 struct tensor_shape {
     uint32_t rows, columns;
 };
+enum { ROLE_PATH_MAX = 64 };
 struct tensor_shape role_shape(const struct model_hyper *h, enum tensor_role role);
 bool role_is_block(enum tensor_role role); /* one a block */
 /* The file's tensor; block is 0 for what stands once. NULL: the model has none (a tied head). */
 const struct gguf_tensor *role_tensor(const struct gguf *g, enum tensor_role role, uint32_t block);
+void role_tensor_name(enum tensor_role role, uint32_t block, char out[ROLE_PATH_MAX]); /* in the file */
 /* Number of a tensor in model order: SmolLM2-135M has 0 … 271. Undefined for a tied head. */
 uint32_t role_index(const struct model_hyper *h, enum tensor_role role, uint32_t block);
 uint32_t hyper_tensors(const struct model_hyper *h);
@@ -83,7 +85,6 @@ uint64_t hyper_parameters(const struct model_hyper *h); /* values in all tensors
 const char *role_name(enum tensor_role role); /* "embed_tokens", "q_proj", "input_layernorm", … */
 bool role_find(const char *name, enum tensor_role *out); /* of a linear: "q_proj", … */
 /* Hugging Face's path of a module, "model.layers.3.self_attn.q_proj"; buffer of ROLE_PATH_MAX. */
-enum { ROLE_PATH_MAX = 64 };
 void role_path(enum tensor_role role, uint32_t block, char out[ROLE_PATH_MAX]);
 
 /* Rows of q_proj and k_proj stand in another order in a GGUF file of `llama` than in Hugging Face's

@@ -75,6 +75,27 @@ START_TEST(calls_of_a_shape_are_one_row)
 }
 END_TEST
 
+START_TEST(fills_and_copies_count_bytes)
+{
+    const struct gpu_time *rows;
+    size_t n = 0;
+    OK(gpu_time_begin(gpu, &st));
+    OK(gpu_zero(gpu, &buffer, 0, 64, &st));
+    OK(gpu_zero(gpu, &buffer, 64, 64, &st));
+    OK(gpu_copy(gpu, &buffer, 0, &buffer, 1024, 256, &st));
+    OK(gpu_time_read(gpu, &rows, &n, &st));
+    ck_assert_uint_eq(n, 2);
+    const struct gpu_time *fill = &rows[strcmp(rows[0].name, "a fill") == 0 ? 0 : 1],
+                          *copy = &rows[fill == rows ? 1 : 0];
+    ck_assert_str_eq(copy->name, "a copy");
+    ck_assert_uint_eq(fill->calls, 2);
+    ck_assert_uint_eq(fill->bytes, 128);
+    ck_assert_uint_eq(copy->calls, 1);
+    ck_assert_uint_eq(copy->bytes, 512);
+    ck_assert_uint_eq(fill->flops + copy->flops, 0);
+}
+END_TEST
+
 START_TEST(a_long_recording_loses_no_call)
 {
     enum { CALLS = 20000 };
@@ -155,6 +176,7 @@ int main(void)
     TCase *times = tcase_create("times"), *costs = tcase_create("costs");
     tcase_add_checked_fixture(times, device_open, device_close);
     tcase_add_test(times, calls_of_a_shape_are_one_row);
+    tcase_add_test(times, fills_and_copies_count_bytes);
     tcase_add_test(times, a_long_recording_loses_no_call);
     tcase_add_loop_test(costs, costs_by_hand, 0, COST_ROWS);
     tcase_add_test(costs, every_operator_has_a_cost);
