@@ -4,8 +4,9 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/utf8.h"
-#include "eval/record.h"
+#include "cli/host.h"
 #include "commit.h"
+#include "eval/record.h"
 #include "gpu/launch.h"
 #include "gpu/op.h"
 #include "model/tokenizer.h"
@@ -130,22 +131,6 @@ out:
 
 /* ---- environment ---- */
 
-/* "model name : X" of /proc/cpuinfo; "unknown" where there is none. */
-static void cpu_name(char *out, size_t n)
-{
-    static const char KEY[] = "\nmodel name";
-    struct str text = { 0 };
-    const char *at = NULL;
-    if (file_read("/proc/cpuinfo", 1 << 24, &text, NULL) == 0)
-        at = strstr(str_text(&text), KEY);
-    at = at ? strchr(at, ':') : NULL;
-    size_t i = 0;
-    for (at = at ? at + 2 : "unknown"; i + 1 < n && at[i] && at[i] != '\n'; i++)
-        out[i] = at[i];
-    out[i] = 0;
-    str_release(&text);
-}
-
 static int by_name(const void *a, const void *b)
 {
     const struct doc_digest *x = a, *y = b;
@@ -177,11 +162,10 @@ static int shaders_merge(struct job *j, const struct doc_environment *before, st
 
 static void host_fill(struct doc_environment *e, const struct utsname *os, const char *cpu)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN), pages = sysconf(_SC_PHYS_PAGES),
-         page = sysconf(_SC_PAGE_SIZE);
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGE_SIZE);
     e->host.os = os->sysname;
     e->host.cpu = cpu;
-    e->host.cores = cores > 0 ? (uint64_t)cores : 0;
+    e->host.cores = (uint64_t)host_cores();
     e->host.ram_bytes = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
 }
 
@@ -219,7 +203,7 @@ int job_environment(struct job *j, struct status *st)
     }
     if (uname(&os) != 0)
         FAIL(st, RC_IO, "the name of this system cannot be read");
-    cpu_name(cpu, sizeof cpu);
+    host_cpu(cpu, sizeof cpu);
     str_clear(&text);
     TRY(launch_image(&text, st));
     TRY(path_digest(str_text(&text), &self, st));

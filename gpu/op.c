@@ -55,6 +55,16 @@ const char *variant_name(enum variant v)
     return VARIANTS[v];
 }
 
+const char *pass_name(enum pass p)
+{
+    return PASSES[p];
+}
+
+struct hash op_digest(enum op op, enum pass pass, enum variant variant)
+{
+    return sha256_of(CODE[op][variant][pass].words, CODE[op][variant][pass].bytes);
+}
+
 struct hash ops_digest(void)
 {
     struct hash all[1 + OP_COUNT * VARIANT_COUNT * PASS_COUNT] = { 0 };
@@ -63,7 +73,7 @@ struct hash ops_digest(void)
         for (int v = 0; v < VARIANT_COUNT; v++)
             for (int p = 0; p < PASS_COUNT; p++)
                 if (CODE[op][v][p].words)
-                    all[n++] = sha256_of(CODE[op][v][p].words, CODE[op][v][p].bytes);
+                    all[n++] = op_digest((enum op)op, (enum pass)p, (enum variant)v);
     return sha256_of(all, n * sizeof *all);
 }
 
@@ -148,8 +158,7 @@ static int used_add(struct gpu *g, const struct op_call *call, struct status *st
         at++;
     if (at < g->used_n && strcmp(g->used[at].name, new.name) == 0)
         goto out;
-    new.sha256 = sha256_of(CODE[call->op][call->variant][call->pass].words,
-                           CODE[call->op][call->variant][call->pass].bytes);
+    new.sha256 = op_digest(call->op, call->pass, call->variant);
     TRY(mem_grow(&g->used, g->used_n, &g->used_cap, sizeof *g->used, st));
     memmove(&g->used[at + 1], &g->used[at], (g->used_n - at) * sizeof *g->used);
     g->used[at] = new;

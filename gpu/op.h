@@ -43,11 +43,15 @@ enum { PEAK_CHAINS = 24 }; /* of OP_peak, which measures: 2 PEAK_CHAINS operatio
 
 const char *op_name(enum op op);
 const char *variant_name(enum variant v);
+const char *pass_name(enum pass p);
 
 /* Whether the variant has a file for this pass and the device can run it. */
 bool op_serves(const struct gpu *g, enum op op, enum pass pass, enum variant variant);
 /* The variant to use on this device for a pass: never depends on the number of rows. */
 enum variant op_choose(const struct gpu *g, enum op op, enum pass pass);
+
+/* Of the SPIR-V of a file that op_serves knows. */
+struct hash op_digest(enum op op, enum pass pass, enum variant variant);
 
 /* Records one pass; it runs at gpu_submit. RC_UNSUPPORTED: op_serves says no. */
 MUST_USE int op_run(struct gpu *g, const struct op_call *call, struct status *st);
