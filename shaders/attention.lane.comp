@@ -140,7 +140,8 @@ void block(uint first, uint kv)
             EACH(d) EACH_BLOCK(b) dp[b] = fma(v[d], TAKE(grad, b, d), dp[b]);
             EACH_BLOCK(b) {
                 bool seen = row <= i + b && i + b < end;
-                float w = exp(arg.f[0] * s[b] - F32(p.v[4]).v[min(i + b, stop - 1) * heads + head]);
+                uint at_lse = min(i + b, rows - 1) * heads + min(head, heads - 1); // lib/lane.glsl
+                float w = exp(arg.f[0] * s[b] - F32(p.v[4]).v[at_lse]);
                 float ds = w * (dp[b] - own[b]) * arg.f[0];
                 EACH(d) {
                     dv[d] = seen ? fma(w, TAKE(grad, b, d), dv[d]) : dv[d];
@@ -162,5 +163,5 @@ void main()
     uint heads = PASS == BWD1 ? arg.d[2] : arg.d[1], rows = arg.d[0] / heads;
     uint tiles = (rows - 1) / WG + 1;
     for (uint t = gl_WorkGroupID.x; t < tiles * heads; t += gl_NumWorkGroups.x)
-        block(t / heads * WG, t % heads);
+        block(min(t / heads, tiles - 1) * WG, t % heads);
 }

@@ -96,7 +96,7 @@ void tile(uint row, uint col, uint rows, uint cols, uint inner)
     }
     for (; first < inner; first++)
         [[unroll]] for (uint i = 0; i < ROWS; i++) {
-            float a = x.v[min(row + i, rows - 1) * ld + first];
+            float a = x.v[min(row + i, rows - 1) * ld + min(first, inner - 1)];
             [[unroll]] for (uint j = 0; j < COLS; j++) {
                 uint c = min(column(col, j), cols - 1);
                 uint at = PASS == FWD ? packed_at(c, first, width) : packed_at(first, c, width);

@@ -5,7 +5,7 @@
 // passes: fwd bwd0
 // rmsnorm.comp without barriers, which a software driver pays dearly: a lane owns a row. The
 // weight, which all rows share, is spread over the lanes and broadcast. Sums run in ascending order by blocks
-// of 16 columns.
+// of 16 columns. The min() of addresses that all lanes share: lib/lane.glsl.
 const uint HELD = (8 + WG - 1) / WG; // pairs of 16 columns that a lane holds
 
 vec2 weight_pair(vec2 held[HELD], uint i)
@@ -49,7 +49,7 @@ void block(uint row, bool inside)
         }
     }
     for (; c < width && inside; c++)
-        y.v[at + c] = g.v[c] * (r * xs.v[at + c]);
+        y.v[at + c] = g.v[min(c, width - 1)] * (r * xs.v[at + c]);
 #else
     Pairs dy = Pairs(arg.p[2]);
     F32 dys = F32(arg.p[2]), dx = F32(arg.p[3]);
@@ -65,7 +65,7 @@ void block(uint row, bool inside)
         along += part;
     }
     for (; c < width; c++)
-        along = fma(xs.v[at + c], g.v[c] * dys.v[at + c], along);
+        along = fma(xs.v[at + c], g.v[min(c, width - 1)] * dys.v[at + c], along);
     float pull = r * r * (along / float(width));
     for (c = 0; c < paired; c += 16) {
         HOLD(held, c)
@@ -80,7 +80,7 @@ void block(uint row, bool inside)
         }
     }
     for (; c < width && inside; c++)
-        dx.v[at + c] += r * (g.v[c] * dys.v[at + c] - xs.v[at + c] * pull);
+        dx.v[at + c] += r * (g.v[min(c, width - 1)] * dys.v[at + c] - xs.v[at + c] * pull);
 #endif
 }
 

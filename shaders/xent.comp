@@ -49,7 +49,7 @@ void main()
                 state.v[s + 3] = uintBitsToFloat(first + uint(id));
             }
             if (target >= first && target - first < cols)
-                state.v[s + 4] = x.v[at + target - first];
+                state.v[s + 4] = x.v[at + clamp(target, first, first + cols - 1) - first];
             else if (fresh)
                 state.v[s + 4] = 0.0;
             state.v[s + 5] = spread;

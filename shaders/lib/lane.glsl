@@ -1,5 +1,8 @@
 // For kernels of one subgroup a workgroup, on devices where a load costs by the element and not by its width:
 // loads of two floats at once, each of its own lane, which the subgroup then broadcasts.
+//
+// Mesa 26 loads at an address that all lanes share even where no lane takes part: behind a condition, and
+// once more when a loop has ended. Such an address stays inside its tensor by a min().
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_ballot : require
 #extension GL_EXT_shader_explicit_arithmetic_types_int64 : require

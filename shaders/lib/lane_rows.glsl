@@ -28,7 +28,7 @@ void row_block(uint first, uint col, uint rows, uint cols, uint inner)
         }
     }
     for (; l < inner; l++) {
-        uint at = min(l, inner - 1); // a driver may load at a uniform address though no lane is in the loop
+        uint at = min(l, inner - 1); // lane.glsl says why
         float x = left(row, at);
         [[unroll]] for (uint j = 0; j < 8; j++)
             sum[j] = fma(x, right(at, min(col + j, cols - 1)), sum[j]);

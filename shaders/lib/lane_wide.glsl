@@ -27,7 +27,7 @@ void wide_block(uint row, uint first, uint rows, uint cols, uint inner)
         }
     }
     for (; l < inner; l++) {
-        uint at = min(l, inner - 1); // a driver may load at a uniform address though no lane is in the loop
+        uint at = min(l, inner - 1); // lane.glsl says why
         vec2 b = right_pair(at, col);
         [[unroll]] for (uint i = 0; i < 16; i++)
             sum[i] = fma(vec2(left(min(row + i, rows - 1), at)), b, sum[i]);

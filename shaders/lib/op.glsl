@@ -33,9 +33,11 @@ layout(push_constant, scalar) uniform Args { uvec2 p[8]; uint d[8]; vec4 f; } ar
 const uint TERMS = PASS == BWD1 ? 0x80000000 : 64;
 
 // A dispatch is at most 65535 workgroups wide, so an invocation may own several elements, a workgroup several
-// rows.
+// rows. A row stays inside, also after the last round: lib/lane.glsl says why.
 #define EACH_ELEMENT(i, n) for (uint i = gl_GlobalInvocationID.x; i < (n); i += gl_NumWorkGroups.x * WG)
-#define EACH_ROW(row, n) for (uint row = gl_WorkGroupID.x; row < (n); row += gl_NumWorkGroups.x)
+#define EACH_ROW(row, n)                                                                            \
+    for (uint each_row = gl_WorkGroupID.x, row = min(each_row, (n) - 1); each_row < (n);            \
+         each_row += gl_NumWorkGroups.x, row = min(each_row, (n) - 1))
 #define EACH_COLUMN(c, n) for (uint c = gl_LocalInvocationID.x; c < (n); c += WG)
 
 // Where element (n, k) of a packed weight [N, K] stands: blocks of 16 rows, in them pairs along K.
