@@ -8,6 +8,7 @@
 #include "model/gguf.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct usage USAGE = {
@@ -75,6 +76,18 @@ out:
 
 /* ---- a shape: as many blocks as fit ---- */
 
+/* A failure names the shape, where its file without a name would stand. Returns rc. */
+static int shape_named(const struct bench *b, const struct synthetic *s, int rc, struct status *st)
+{
+    const size_t n = strlen(s->path);
+    if (rc != 0 && n > 0 && strncmp(st->msg, s->path, n) == 0) {
+        struct status named = { .rc = st->rc };
+        snprintf(named.msg, sizeof named.msg, "%s%s", b->shape->name, st->msg + n);
+        *st = named;
+    }
+    return rc;
+}
+
 /* Bytes that `blocks` of the shape take on the device, and types of its tensors. */
 static int need_of(struct bench *b, uint32_t blocks, uint64_t *out, struct status *st)
 {
@@ -93,6 +106,7 @@ static int need_of(struct bench *b, uint32_t blocks, uint64_t *out, struct statu
     info_types(&file, &b->types);
     *out = plan.weight_bytes + beside;
 out:
+    rc = shape_named(b, &empty, rc, st);
     gguf_close(&file);
     synthetic_close(&empty);
     return rc;
@@ -144,7 +158,7 @@ static int shape_open(struct bench *b, struct status *st)
     TRY(synthetic_open(b->shape, b->blocks, b->weights, true, &b->synthetic, st));
     TRY(model_open(b->synthetic.path, b->session.gpu, NULL, &b->session.model, st));
 out:
-    return rc;
+    return shape_named(b, &b->synthetic, rc, st);
 }
 
 /* ---- what comes out ---- */
