@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# tier: full
+# Operators, decoder, scorer and training at subgroups of 4, 8 and 16 lanes, on each software driver of set-up.
+. "$(dirname "$0")/lib/common.sh" "$1"
+list=$source/.deps/driver
+[ -s "$list" ] || skip "set-up unpacked no software driver"
+export CK_DEFAULT_TIMEOUT=600
+unset VK_DRIVER_FILES LP_NATIVE_VECTOR_WIDTH
+
+while read -r driver; do
+    start=(env "VK_DRIVER_FILES=$driver")
+    if [ -f "${driver%/*}/loader" ]; then
+        # such a driver is for builds that may run under its C library
+        ! ldd "$build/lethe" | grep -q libasan || continue
+        ! grep -qs '^LETHE_VALIDATE:BOOL=ON' "$build/CMakeCache.txt" || continue
+        start=("${driver%/*}/in")
+    fi
+    for lanes in 4 8 16; do
+        export LP_NATIVE_VECTOR_WIDTH=$((lanes * 32))
+        want 0 "${start[@]}" lethe devices --json
+        check python3 - $lanes <<'P'
+import json, sys
+d = json.load(open("out"))["devices"][0]
+sys.exit(not (d["lanes_min"] == d["lanes_max"] == int(sys.argv[1]) and "llvmpipe" in d["name"]))
+P
+        for test in test_ops test_model test_lm test_train; do
+            (cd "$source" && "${start[@]}" "$build/$test") >log 2>&1
+            code=$?
+            checks=$((checks + 1))
+            echo "$(grep '^device\|Checks:' log | tail -1)  $test, $lanes lanes, $driver"
+            [ $code = 0 ] || { fail "$test, $lanes lanes, $driver: exit $code"; tail -20 log; }
+        done
+    done
+done <"$list"
+finish
