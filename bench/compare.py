@@ -94,7 +94,10 @@ def under_loader(icd):
 def output_of(command, env=None, ok=(0,)):
     """(stdout, seconds)"""
     started = time.monotonic()
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    except OSError as why:
+        raise Failed(f"{command[0]}: {why.strerror}") from why
     seconds = time.monotonic() - started
     if done.returncode not in ok:
         tail = done.stderr.strip().splitlines()[-1:] or ["no message"]
@@ -119,9 +122,7 @@ class Compare:
 
     def lethe_bench(self, *options):
         text, _ = output_of([f"{self.args.build}/lethe", "bench", "--quiet", "--json", *options], self.env)
-        result = json.loads(text)
-        self.facts.update({k: result[k] for k in ("tool", "device", "host")})
-        return result
+        return json.loads(text)
 
     def python(self, program, *options, python=None):
         text, _ = output_of([python or self.args.python, f"bench/{program}", "--gguf", self.args.model, "--cache",
@@ -222,19 +223,18 @@ class Compare:
         return lambda: output_of(command, self.env)[1]
 
     def blimp(self, rows):
-        paths = sorted(glob.glob(os.path.join(self.args.blimp, "*.jsonl")))[:1 if self.args.quick else None]
-        limit = ["--limit", "8"] if self.args.quick else []
         pairs, starts = ([], []), ([], [])
         with tempfile.TemporaryDirectory() as folder:
             first = self.first_item(folder)
-            if self.args.quick:
-                paths = [self.shortened(paths[0], folder, 96)]
+            suites = self.shortened(folder, 8) if self.args.quick else self.args.blimp
+            paths = sorted(glob.glob(os.path.join(suites, "*.jsonl")))
             n = sum(sum(1 for line in open(p, encoding="utf-8") if line.strip()) for p in paths)
             for _ in range(self.rounds):
                 start = first()
-                _, wall = output_of([f"{self.args.build}/lethe", "probe", self.args.model, "--quiet", "--probes", *paths],
-                                    self.env)
-                peer = self.python("peer_lm_eval.py", "--blimp", self.args.blimp, "--batch", *self.args.batch, *limit,
+                text, wall = output_of([f"{self.args.build}/lethe", "probe", self.args.model, "--quiet", "--json",
+                                        "--probes", *paths], self.env)
+                right = sum(round(float(s["value"]) * s["items"]) for s in json.loads(text)["suites"])
+                peer = self.python("peer_lm_eval.py", "--blimp", suites, "--batch", *self.args.batch,
                                    python=self.args.python_lm_eval or self.args.python)
                 pairs[0].append(n / max(wall - start, 1e-3))
                 pairs[1].append(peer["pairs"] / peer["scoring_s"])
@@ -242,18 +242,22 @@ class Compare:
                 starts[1].append(peer["first_s"])
         if "blimp" in rows:
             self.add("blimp", *pairs, [a / b for a, b in zip(*pairs)], "lm-eval",
-                     f"{n} pairs, start-up not counted on either side, batch {peer['batch']}")
+                     f"{n} pairs, start-up not counted on either side, batch {peer['batch']}; right here {right} of {n}, "
+                     f"there {peer['right']:.0f} of {peer['pairs']}")
         if "startup" in rows and None in starts[1]:
             self.left_out.append("startup: lm-eval looked for its batch first; give it one --batch")
         elif "startup" in rows:
             self.add("startup", *starts, [b / a for a, b in zip(*starts)], "lm-eval", "warm caches; whole process of lethe")
 
-    @staticmethod
-    def shortened(path, folder, lines):
-        to = os.path.join(folder, "short_" + os.path.basename(path))
-        with open(path, encoding="utf-8") as file, open(to, "w", encoding="utf-8") as out:
-            out.writelines(line for _, line in zip(range(lines), file))
-        return to
+    def shortened(self, folder, lines):
+        """The first lines of each paradigm, in a folder."""
+        short = os.path.join(folder, "short")
+        os.mkdir(short)
+        for path in glob.glob(os.path.join(self.args.blimp, "*.jsonl")):
+            to = os.path.join(short, os.path.basename(path))
+            with open(path, encoding="utf-8") as file, open(to, "w", encoding="utf-8") as out:
+                out.writelines(line for _, line in zip(range(lines), file))
+        return short
 
     def demo(self):
         output_of(["scripts/setup.sh"])
@@ -282,6 +286,8 @@ class Compare:
         no_python = None if self.args.python else "no --python with torch, transformers and peft"
         no_lm_eval = None if self.args.python_lm_eval or self.args.python else "no --python-lm-eval"
         no_blimp = no_lm_eval or (None if self.args.blimp else "no --blimp folder, and LETHE_BLIMP is not set")
+        device = self.lethe_bench("--peak")
+        self.facts.update({k: device[k] for k in ("tool", "device", "host", "peak")})
         no_matmul = None if os.path.exists(f"{self.args.build}/bench_matmul") else "bench_matmul is not built"
         return all([
             self.attempt(["matmul"], no_matmul, lambda _: self.matmul()),
@@ -305,19 +311,29 @@ def text_of(rows):
         limits = "".join(f"  {name} {value:g}{' reached' if ok else ' NOT reached'}" for name, value, ok in
                          (("least", r["least"], r["reached"]), ("goal", r["goal"], r["reached_goal"])) if value is not None)
         spread = f" ({min(r['ratios']):.2f} to {max(r['ratios']):.2f})" if len(r.get("ratios", [])) > 1 else ""
+        if r.get("note"):
+            limits += f"  ({r['note']})"
         yield f"{r['what']:<58} {median(r.get('lethe'))} {median(r.get('peer'))} {r['unit']:<9} {r['ratio']:8.2f}{spread}{limits}"
+
+
+def stop(why):
+    print(f"compare: {why}", file=sys.stderr)
+    sys.exit(2)
 
 
 def main():
     args = arguments()
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", args.name):
-        sys.exit(f"compare: '{args.name}' is no name: a-z, 0-9, '_', '.' and '-'")
+        stop(f"'{args.name}' is no name: a-z, 0-9, '_', '.' and '-'")
     if args.qvac and not args.qvac_model:
-        sys.exit("compare: --qvac wants --qvac-model, an F32 GGUF")
+        stop("--qvac wants --qvac-model, an F32 GGUF")
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:args.threads])
     compare = Compare(args)
-    whole = compare.run()
+    try:
+        whole = compare.run()
+    except Failed as why:
+        stop(why)
     document = compare.document()
     device = document.get("device", {})
     print(f"{device.get('name', 'no device')}, {device.get('driver_version', '')}; peers {document['peers']}")
