@@ -8,14 +8,15 @@
 export VK_DRIVER_FILES=${VK_DRIVER_FILES:-$source/.deps/mesa25/lvp_icd.json}
 [ -e "${VK_DRIVER_FILES%%:*}" ] || skip "no $VK_DRIVER_FILES: the layer stands before Mesa 25 (scripts/setup.sh)"
 [ -e "$build/layer/faults.json" ] || { echo "no layer in $build"; exit 1; }
-export VK_LAYER_PATH=$build/layer VK_INSTANCE_LAYERS=VK_LAYER_LETHE_faults LETHE_TIMEOUT=1
+export VK_LAYER_PATH=$build/layer VK_INSTANCE_LAYERS=VK_LAYER_LETHE_faults
 tiny_audit
 
 # faulty FAULT COMMAND...: ends in time, with exit 2 and one line.
 faulty() {
-    local fault=$1
+    local fault=$1 patience=()
     shift
-    want 2 timeout 60 env LETHE_FAULTS="$fault" "$@"
+    case $fault in *hang) patience=(LETHE_TIMEOUT=1) ;; esac
+    want 2 timeout -s KILL 100 env "${patience[@]}" LETHE_FAULTS="$fault" "$@" --quiet
     one_line
 }
 device_lost='(the device is lost|no answer in time|out of (host|device) memory) while (submitting|running) [0-9]+ operators?, the last [a-z0-9_. ]+(, sizes [0-9 ]+| of [0-9]+ bytes)'
@@ -112,11 +113,16 @@ want 0 "${tune[@]}" --out run
 check diff -r whole run
 
 # ---- less memory than the heap is large, as the driver tells ----
-faulty none:0:none env LETHE_FAULTS_LEFT=100000 "${tune[@]}" --out none
-says 'tiny.gguf: needs [0-9.]+ GiB on .*, which has 0.00 GiB free'
-faulty none:0:none env LETHE_FAULTS_LEFT=500000 "${tune[@]}" --out none
-says 'training needs [0-9.]+ GiB more on .*, which has 0.00 GiB free'
-check [ ! -e none ]
+case $VK_DRIVER_FILES in
+*lvp_icd*)
+    faulty none:0:none env LETHE_FAULTS_LEFT=100000 "${tune[@]}" --out none
+    says 'tiny.gguf: needs [0-9.]+ GiB on .*, which has 0.00 GiB free'
+    faulty none:0:none env LETHE_FAULTS_LEFT=500000 "${tune[@]}" --out none
+    says 'training needs [0-9.]+ GiB more on .*, which has 0.00 GiB free'
+    check [ ! -e none ]
+    ;;
+*) echo "not Mesa's software driver: what VK_EXT_memory_budget tells is not checked" ;;
+esac
 
 # ---- submissions are split by their work: the same bits ----
 rm -f log
