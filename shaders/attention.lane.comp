@@ -9,7 +9,7 @@
 // time, spread over the lanes by pairs, and are broadcast. Lanes of several sequences share a workgroup: each
 // keeps its own cursor into its own keys, the subgroup takes the lowest, and who does not see a key keeps
 // what it has, whatever that key holds. The width of a head is even.
-const float LEAST = -3.0e38;
+const float LEAST = -3.0e38, SLACK = 8.0; // keep equal to attention.comp
 const uint BLOCK = PASS == BWD1 ? 2 : 4;
 const uint HELD = (SIZE3 / 2 + WG - 1) / WG; // pairs of a row that a lane holds
 
@@ -82,7 +82,7 @@ void block(uint first, uint head)
             bool sees = c.next <= key + b && key + b < c.end;
             float score = arg.f[0] * s[b];
 #if PASS == FWD
-            bool higher = sees && score > top;
+            bool higher = sees && score > top + SLACK;
             if (subgroupBallot(higher) != uvec4(0)) {
                 float shrink = higher ? exp(top - score) : 1.0;
                 top = higher ? score : top;

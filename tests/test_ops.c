@@ -51,6 +51,7 @@ static const struct row TABLE[] = {
     { OP_attention, { 33, 2, 2, 64, 5, 7 },   .fwd = 1e-5, .bwd = 6e-6 }, /* 1.2e-06 6.6e-07 */
     { OP_attention, { 65, 6, 3, 64, 0, 65 },  .fwd = 1e-5, .bwd = 9e-6 }, /* 1.3e-06 9.8e-07 */
     { OP_attention, { 19, 2, 1, 80, 0, 19 },  .fwd = 1e-5, .bwd = 1e-5 }, /* 1.1e-06 1.5e-06 */
+    { OP_attention, { 75, 2, 1, 32, 41, 9 },  .fwd = 9e-6, .bwd = 6e-6 }, /* 9.2e-07 6.3e-07 */
     { OP_attention, { 11, 2, 1, 256, 3, 4 },  .fwd = 5e-6, .bwd = 1e-5, .full = true }, /* 5.1e-07 1.0e-06 */
     /* elements */
     { OP_swiglu, { 1 },                       .fwd = 1e-6, .bwd = 1e-6 }, /* 1.0e-07 7.2e-08 */
@@ -734,6 +735,26 @@ static uint64_t put_floats(struct gpu_buffer *b, uint64_t at, const float *x, si
     return b->addr + at;
 }
 
+/* Scores far above those before them, which move what keeps exp in range. */
+START_TEST(steep_scores_agree)
+{
+    static const struct row row = { OP_attention, { 70, HEADS, 1, HEAD, 0, 70 }, .fwd = 4e-5 }; /* 4.2e-06 */
+    static struct scene s;
+    scene_make(&row, 0, &s);
+    for (size_t i = 0; i < s.in[0].n; i++) {
+        ref_in[0][i] *= 8;
+        put(&s.in[0], i, (float)ref_in[0][i]);
+    }
+    for (int v = 0; v < VARIANT_COUNT; v++) {
+        if (!op_serves(gpu, OP_attention, PASS_fwd, (enum variant)v))
+            continue;
+        scene_run(&s, PASS_fwd, (enum variant)v);
+        printf("  steep scores, %-7s  %.1e\n", variant_name((enum variant)v), check_forward(&s));
+        check_plain_bits(&s, PASS_fwd);
+    }
+}
+END_TEST
+
 START_TEST(dropout_keeps_what_the_formats_say)
 {
     /* seed 7, tensor 2, step 3, p = 0.5: of elements 0 to 7 the third and the last are kept */
@@ -836,6 +857,7 @@ int main(void)
     tcase_add_loop_test(tests, nothing_is_read_behind_a_tensor, 0, TABLE_ROWS);
     tcase_add_loop_test(tests, rows_keep_their_bits, 0, ALONE_ROWS);
     tcase_add_test(tests, a_shared_prefix_changes_no_bit);
+    tcase_add_test(tests, steep_scores_agree);
     tcase_add_test(tests, dropout_keeps_what_the_formats_say);
     tcase_add_test(tests, the_lowest_of_equal_logits_is_the_top);
     tcase_add_test(tests, used_shaders_are_listed);
