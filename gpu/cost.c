@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { F = sizeof(float), FLOPS_A_BYTE = 4 };
+enum { F = sizeof(float) };
 
 /* Hundredths of a byte that a weight takes in a format (shaders/lib/weight.glsl), scales included. */
 static const uint32_t WEIGHT_BYTES[] = { 400, 200, 200, 75, 125 };

@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+enum { FLOPS_A_BYTE = 4 }; /* what a small GPU calculates while it moves one */
+
 struct op_cost {
     uint64_t flops; /* additions and multiplications of the formula, not of what a kernel computes again */
     uint64_t bytes; /* each operand read or written once */

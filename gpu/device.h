@@ -44,7 +44,7 @@ MUST_USE int gpu_list(const struct gpu_choice *choice, struct gpu_info *out, siz
  * driver sets LP_NATIVE_VECTOR_WIDTH to 512 before the loader opens it when the CPU has AVX-512 and the user
  * has set none. */
 MUST_USE int gpu_open(const struct gpu_choice *choice, struct gpu **out, struct status *st);
-void gpu_close(struct gpu *g);
+void gpu_close(struct gpu *g); /* a device that hangs is left to the end of the process */
 const struct gpu_info *gpu_get_info(const struct gpu *g);
 
 /* A buffer in one allocation or several (an address range is always contiguous; a buffer over

@@ -3,6 +3,7 @@
 #include "gpu/vk.h"
 
 #include "base/alloc.h"
+#include "gpu/cost.h"
 #include "gpu/time_own.h"
 
 #include <assert.h>
@@ -10,8 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { FLOPS_A_BYTE = 4 }; /* what a small GPU can calculate while it moves one */
 
 /* The first type among `allowed` with all of `want`, else UINT32_MAX. */
 static uint32_t type_find(const struct gpu *g, uint32_t allowed, VkMemoryPropertyFlags want)

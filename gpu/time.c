@@ -62,7 +62,8 @@ void gpu_time_end(struct gpu *g)
         return;
     (void)!gpu_submit(g, NULL); /* recorded work names the pool */
     g->timer = NULL;
-    vkDestroyQueryPool(g->device, t->pool, NULL);
+    if (!g->hung)
+        vkDestroyQueryPool(g->device, t->pool, NULL);
     mem_free(t->rows);
     mem_free(t);
 }

@@ -116,9 +116,9 @@ check diff -r whole run
 # ---- less memory than the heap is large, as the driver tells ----
 case $VK_DRIVER_FILES in
 *lvp_icd*)
-    faulty none:0:none env LETHE_FAULTS_LEFT=1000 "${tune[@]}" --out none
+    faulty '' env LETHE_FAULTS_LEFT=1000 "${tune[@]}" --out none
     says 'tiny.gguf: needs [0-9.]+ GiB on .*, which has 0.00 GiB free'
-    faulty none:0:none env LETHE_FAULTS_LEFT="$bytes" \
+    faulty '' env LETHE_FAULTS_LEFT="$bytes" \
         lethe tune --base "$tiny" --data train.jsonl --method lora --rank 32 --out none
     says 'training needs [0-9.]+ GiB more on .*, which has 0.00 GiB free'
     check [ ! -e none ]

@@ -69,11 +69,15 @@ static VkResult planted(enum call call)
                 return VK_ERROR_DEVICE_LOST;
             if (strcmp(result, "hang") == 0)
                 return VK_TIMEOUT;
-            return strcmp(result, "host-memory") == 0 ? VK_ERROR_OUT_OF_HOST_MEMORY
-                                                      : VK_ERROR_OUT_OF_DEVICE_MEMORY;
+            if (strcmp(result, "host-memory") == 0)
+                return VK_ERROR_OUT_OF_HOST_MEMORY;
+            if (strcmp(result, "device-memory") == 0)
+                return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+            fprintf(stderr, "LETHE_FAULTS: no result '%s'\n", result);
+            abort();
         }
         at = strchr(at, ',');
-        at += at ? 1 : 0;
+        at = at ? at + 1 : NULL;
     }
     return VK_SUCCESS;
 }
