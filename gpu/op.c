@@ -215,6 +215,7 @@ static int pipeline_make(struct gpu *g, const struct op_call *call, const uint32
     };
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+        .flags = g->pipeline_flags,
         .layout = g->layout,
         .stage = {
             .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
@@ -235,7 +236,7 @@ out:
     return rc;
 }
 
-static int pipeline_get(struct gpu *g, const struct op_call *call, VkPipeline *out, struct status *st)
+int op_pipeline(struct gpu *g, const struct op_call *call, VkPipeline *out, struct status *st)
 {
     int rc = 0;
     uint32_t sizes[8] = { 0 };
@@ -318,7 +319,7 @@ int op_run(struct gpu *g, const struct op_call *call, struct status *st)
     if (!op_serves(g, call->op, call->pass, call->variant))
         FAIL(st, RC_UNSUPPORTED, "%s.%s.%s does not run on %s", OPS[call->op].name, VARIANTS[call->variant],
              PASSES[call->pass], g->info.name);
-    TRY(pipeline_get(g, call, &pipeline, st));
+    TRY(op_pipeline(g, call, &pipeline, st));
     grid_size(g, call, groups);
     if (groups[0] == 0 || groups[1] == 0)
         goto out;

@@ -95,6 +95,7 @@ struct gpu {
 
     VkPipelineLayout layout;
     VkPipelineCache cache;
+    VkPipelineCreateFlags pipeline_flags; /* 0, or what a test wants to know of pipelines */
     bool cache_grew;
     struct pipeline *pipelines[OP_COUNT][VARIANT_COUNT][PASS_COUNT];
     struct op_used *used; /* [used_n], sorted by name */
@@ -137,6 +138,8 @@ void cache_close(struct gpu *g);
 MUST_USE int ops_open(struct gpu *g, struct status *st);
 void ops_close(struct gpu *g);
 struct hash ops_digest(void); /* of all shaders */
+/* The pipeline of a call, made when it is the first of its constants. It stays g's. */
+MUST_USE int op_pipeline(struct gpu *g, const struct op_call *call, VkPipeline *out, struct status *st);
 
 /* A sentence for a VkResult. */
 const char *vk_text(VkResult result);
