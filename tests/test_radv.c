@@ -170,10 +170,13 @@ static const char *row_find(const struct str *file, const struct str *key)
     return row && (row == str_text(file) || row[-1] == '\n') ? row : NULL;
 }
 
+/* Variants for other devices compile here, too, and are not chosen. */
 static bool may_spill(const struct op_call *call)
 {
     char name[64];
     bool may = true;
+    if (call->variant != op_choose(&gpu, call->op, call->pass))
+        return true;
     snprintf(name, sizeof name, "%s.%s", op_name(call->op), variant_name(call->variant));
     for (size_t i = 0; i < sizeof HOT / sizeof *HOT; i++)
         may &= strncmp(name, HOT[i], strlen(HOT[i])) != 0;
@@ -293,6 +296,7 @@ START_TEST(pipelines_stay_within_their_budget)
     ck_assert_uint_gt(rows.size, 0);
     if (renew)
         file_renew(family, &file, &rows);
+    fflush(stdout); /* a failed check ends the process */
     ck_assert_msg(breaches == 0, "%s: %zu breaches", family, breaches);
     str_release(&file);
     str_release(&rows);
