@@ -39,14 +39,15 @@ static const struct {
 #undef OP
 };
 
-/* Sizes for the constants of an operator; one that is not here takes those of "". */
+/* Sizes for the constants of an operator; one that is not here takes those of "". Variants that the device
+ * would not take compile too, at the first shape. */
 static const struct shape {
     const char *op;
     uint32_t d[8];
 } SHAPES[] = {
     { "", { 512, 576, 576, 576, 576, 0, 0, 0 } },
-    { "attention", { 512, 9, 3, 32 } },
     { "attention", { 512, 9, 3, 64 } },
+    { "attention", { 512, 9, 3, 32 } },
     { "attention", { 512, 32, 8, 128 } },
     { "attention", { 512, 8, 4, 256 } },
     { "matmul", { 512, 576, 576, 576, 576, 0, 0, 0 } },
@@ -170,19 +171,21 @@ static const char *row_find(const struct str *file, const struct str *key)
     return row && (row == str_text(file) || row[-1] == '\n') ? row : NULL;
 }
 
-/* Variants for other devices compile here, too, and are not chosen. */
+static bool is_chosen(const struct op_call *call)
+{
+    return call->variant == op_choose(&gpu, call->op, call->pass);
+}
+
 static bool may_spill(const struct op_call *call)
 {
     char name[64];
-    bool may = true;
-    if (call->variant != op_choose(&gpu, call->op, call->pass))
-        return true;
+    bool hot = false;
     snprintf(name, sizeof name, "%s.%s", op_name(call->op), variant_name(call->variant));
     for (size_t i = 0; i < sizeof HOT / sizeof *HOT; i++)
-        may &= strncmp(name, HOT[i], strlen(HOT[i])) != 0;
+        hot |= strncmp(name, HOT[i], strlen(HOT[i])) == 0;
     for (size_t i = 0; i < sizeof SPILLS / sizeof *SPILLS; i++)
-        may |= strcmp(name, SPILLS[i]) == 0;
-    return may;
+        hot &= strcmp(name, SPILLS[i]) != 0;
+    return !hot || !is_chosen(call);
 }
 
 static size_t breaches;
@@ -236,25 +239,27 @@ static void pipeline_check(const char *family, const struct op_call *call, const
     str_release(&key);
 }
 
+static void shape_check(const char *family, enum op op, const struct shape *shape, bool first,
+                        const struct str *file, struct str *rows)
+{
+    for (int v = 0; v < VARIANT_COUNT; v++)
+        for (int p = 0; p < PASS_COUNT; p++) {
+            struct op_call call = { .op = op, .pass = (enum pass)p, .variant = (enum variant)v };
+            memcpy(call.args.d, shape->d, sizeof call.args.d);
+            if (op_serves(&gpu, call.op, call.pass, call.variant) && (first || is_chosen(&call)))
+                pipeline_check(family, &call, file, rows);
+        }
+}
+
 static void operators_check(const char *family, const struct str *file, struct str *rows)
 {
     for (int op = 0; op < OP_COUNT; op++) {
-        bool listed = false;
-        for (size_t s = 1; s < SHAPE_COUNT; s++)
-            listed |= strcmp(SHAPES[s].op, OPS[op].name) == 0;
-        for (size_t s = 0; s < SHAPE_COUNT; s++) {
-            if (strcmp(SHAPES[s].op, listed ? OPS[op].name : "") != 0)
-                continue;
-            for (int v = 0; v < VARIANT_COUNT; v++)
-                for (int p = 0; p < PASS_COUNT; p++) {
-                    struct op_call call = { .op = (enum op)op,
-                                            .pass = (enum pass)p,
-                                            .variant = (enum variant)v };
-                    memcpy(call.args.d, SHAPES[s].d, sizeof call.args.d);
-                    if (op_serves(&gpu, call.op, call.pass, call.variant))
-                        pipeline_check(family, &call, file, rows);
-                }
-        }
+        size_t shapes = 0;
+        for (size_t s = 0; s < SHAPE_COUNT; s++)
+            if (strcmp(SHAPES[s].op, OPS[op].name) == 0)
+                shape_check(family, (enum op)op, &SHAPES[s], shapes++ == 0, file, rows);
+        if (shapes == 0)
+            shape_check(family, (enum op)op, &SHAPES[0], true, file, rows);
     }
 }
 
