@@ -8,7 +8,8 @@
 #include <string.h>
 
 enum grid { GRID_ELEMS, GRID_ROWS, GRID_TILES, GRID_BLOCKS };
-enum { GROUPS_MAX = 65535, SIZE_CONSTANTS = 8 /* number of SIZE0 in shaders/lib/op.glsl */ };
+enum { GROUPS_MAX = 65535, CPU_GROUPS = 256 };
+enum { SIZE_CONSTANTS = 8 /* number of SIZE0 in shaders/lib/op.glsl */ };
 
 /* Sides of the part of an output that one workgroup makes: TILES, BLOCKS, and rows and columns of a lane
  * kernel, the latter for each invocation; rows of a uniform kernel, whose every invocation owns a column. Keep
@@ -108,10 +109,18 @@ enum variant op_choose(const struct gpu *g, enum op op, enum pass pass)
 
 /* ---- pipelines ---- */
 
+/* Whether a few workgroups of one subgroup share all elements: each workgroup costs a software driver what
+ * 1000 elements do, and each subgroup of one runs through its loops alone. */
+static bool on_few(const struct gpu *g, const struct op_call *call)
+{
+    return call->variant == VARIANT_plain && OPS[call->op].grid == GRID_ELEMS &&
+           strcmp(g->info.type, "cpu") == 0;
+}
+
 /* Invocations of a workgroup. */
 static uint32_t group_size(const struct gpu *g, const struct op_call *call)
 {
-    if (call->variant == VARIANT_lane)
+    if (call->variant == VARIANT_lane || on_few(g, call))
         return g->info.lanes_max;
     return call->variant == VARIANT_uniform ? UNIFORM_LANES : OPS[call->op].workgroup;
 }
@@ -296,9 +305,10 @@ static void grid_size(const struct gpu *g, const struct op_call *call, uint32_t 
         break;
     }
     }
+    const uint32_t most = on_few(g, call) ? CPU_GROUPS : GROUPS_MAX;
     for (int i = 0; i < 2; i++)
-        if (xy[i] > GROUPS_MAX)
-            xy[i] = GROUPS_MAX;
+        if (xy[i] > most)
+            xy[i] = most;
 }
 
 static void call_text(const struct op_call *call, char out[160])

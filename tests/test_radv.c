@@ -46,6 +46,7 @@ static const struct shape {
     uint32_t d[8];
 } SHAPES[] = {
     { "", { 512, 576, 576, 576, 576, 0, 0, 0 } },
+    { "rope", { 512 * 9 * 32, 9, 64, 576, 1 } },
     { "attention", { 512, 9, 3, 64 } },
     { "attention", { 512, 9, 3, 32 } },
     { "attention", { 512, 32, 8, 128 } },

@@ -32,9 +32,13 @@ layout(push_constant, scalar) uniform Args { uvec2 p[8]; uint d[8]; vec4 f; } ar
 // not with their product. A gradient over tokens is one sum.
 const uint TERMS = PASS == BWD1 ? 0x80000000 : 64;
 
-// A dispatch is at most 65535 workgroups wide, so an invocation may own several elements, a workgroup several
-// rows. A row stays inside, also after the last round: lib/lane.glsl says why.
-#define EACH_ELEMENT(i, n) for (uint i = gl_GlobalInvocationID.x; i < (n); i += gl_NumWorkGroups.x * WG)
+// A dispatch is at most 65535 workgroups wide, so a workgroup may own several runs of WG elements, which are
+// neighbours, or several rows. A row stays inside, also after the last round: lib/lane.glsl says why.
+#define EACH_ELEMENT(i, n)                                                                          \
+    for (uint each_run = (((n) - 1) / (gl_NumWorkGroups.x * WG) + 1) * WG,                          \
+              i = gl_WorkGroupID.x * each_run + gl_LocalInvocationID.x,                             \
+              each_end = min((n), (gl_WorkGroupID.x + 1) * each_run);                               \
+         i < each_end; i += WG)
 #define EACH_ROW(row, n)                                                                            \
     for (uint each_row = gl_WorkGroupID.x, row = min(each_row, (n) - 1); each_row < (n);            \
          each_row += gl_NumWorkGroups.x, row = min(each_row, (n) - 1))
