@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "gpu/device.h"
 #include "gpu/op.h"
+#include "gpu/weight.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -48,16 +49,17 @@ out:
     return rc;
 }
 
-static void bind(const struct buffers *b, struct op_call *call, uint32_t n, uint32_t k)
+static void bind(const struct buffers *b, struct op_call *call, uint32_t n, uint32_t k, enum weight format)
 {
     const uint64_t x = b->x.addr, w = b->w.addr, y = b->y.addr, dw = b->dw.addr;
     const uint32_t ldx = k + 16, ldy = n + 16;
-    static const enum pass NONE = PASS_fwd;
-    call->args = (struct op_args){ .p = { x, w, y }, .d = { ROWS, n, k, ldx, ldy } };
-    if (call->pass == PASS_bwd0)
-        call->args = (struct op_args){ .p = { 0, w, y, x }, .d = { ROWS, n, k, ldy, ldx } };
-    else if (call->pass != NONE)
-        call->args = (struct op_args){ .p = { x, 0, y, dw }, .d = { ROWS, n, k, ldx, ldy } };
+    const uint64_t groups = w + weight_units_bytes(format, n, k);
+    const struct op_args args[PASS_COUNT] = {
+        { .p = { x, w, y, 0, 0, 0, 0, groups }, .d = { ROWS, n, k, ldx, ldy, 0, format } },
+        { .p = { 0, w, y, x, 0, 0, w, groups }, .d = { ROWS, n, k, ldy, ldx, 0, format } },
+        { .p = { x, 0, y, dw }, .d = { ROWS, n, k, ldx, ldy } },
+    };
+    call->args = args[call->pass];
 }
 
 /* Seconds of the best of some runs, on the wall and of the processor. */
@@ -104,20 +106,36 @@ out:
 }
 
 static int measure(struct gpu *g, const struct buffers *b, struct op_call *call, uint32_t n, uint32_t k,
-                   int rounds, const struct peak *peak, struct status *st)
+                   enum weight format, int rounds, const struct peak *peak, struct status *st)
 {
     static const char *const PASSES[] = { "fwd", "bwd0", "bwd1" };
     int rc = 0;
     const double flop = 2.0 * ROWS * n * k * REPEAT;
     double wall, cpu;
-    bind(b, call, n, k);
+    bind(b, call, n, k, format);
     TRY(time_calls(g, call, rounds, &wall, &cpu, st));
     printf("{\"bench\":\"matmul\",\"device\":\"%s\",\"driver\":\"%s\",\"variant\":\"%s\",\"pass\":\"%s\","
+           "\"weight\":\"%s\","
            "\"m\":%d,\"n\":%" PRIu32 ",\"k\":%" PRIu32 ",\"gflops\":%.2f,\"of_peak\":%.3f,"
            "\"gflops_per_cpu\":%.2f,\"of_peak_per_cpu\":%.3f}\n",
            gpu_get_info(g)->name, gpu_get_info(g)->driver_version, variant_name(call->variant),
-           PASSES[call->pass], ROWS, n, k, flop / wall * 1e-9, flop / wall * 1e-9 / peak->gflops,
-           flop / cpu * 1e-9, flop / cpu * 1e-9 / peak->per_cpu);
+           PASSES[call->pass], call->pass == PASS_bwd1 ? "f32" : weight_name(format), ROWS, n, k,
+           flop / wall * 1e-9, flop / wall * 1e-9 / peak->gflops, flop / cpu * 1e-9,
+           flop / cpu * 1e-9 / peak->per_cpu);
+out:
+    return rc;
+}
+
+static int measure_variants(struct gpu *g, const struct buffers *b, uint32_t n, uint32_t k, enum pass pass,
+                            enum weight format, int rounds, const struct peak *peak, struct status *st)
+{
+    int rc = 0;
+    for (int v = 0; v < VARIANT_COUNT; v++) {
+        struct op_call call = { .op = OP_matmul, .pass = pass, .variant = (enum variant)v };
+        if (op_serves(g, call.op, pass, call.variant) &&
+            (op_choose(g, call.op, pass) == call.variant || getenv("LETHE_BENCH_ALL")))
+            TRY(measure(g, b, &call, n, k, format, rounds, peak, st));
+    }
 out:
     return rc;
 }
@@ -136,16 +154,12 @@ static int run(struct gpu *g, int rounds, struct status *st)
     TRY(fill(g, &b.w, st));
     TRY(fill(g, &b.y, st));
     TRY(peak_measure(g, &b, rounds, &peak, st));
-    for (size_t s = 0; s < sizeof SHAPES / sizeof *SHAPES; s++)
+    for (size_t s = getenv("LETHE_BENCH_SHAPE") ? strtoul(getenv("LETHE_BENCH_SHAPE"), NULL, 10) : 0;
+         s < sizeof SHAPES / sizeof *SHAPES; s++)
         for (int pass = 0; pass < PASS_COUNT; pass++)
-            for (int v = 0; v < VARIANT_COUNT; v++) {
-                struct op_call call = { .op = OP_matmul,
-                                        .pass = (enum pass)pass,
-                                        .variant = (enum variant)v };
-                if (op_serves(g, call.op, call.pass, call.variant) &&
-                    (op_choose(g, call.op, call.pass) == call.variant || getenv("LETHE_BENCH_ALL")))
-                    TRY(measure(g, &b, &call, SHAPES[s].n, SHAPES[s].k, rounds, &peak, st));
-            }
+            for (int w = 0; w < (pass == PASS_bwd1 ? 1 : WEIGHT_COUNT); w++)
+                TRY(measure_variants(g, &b, SHAPES[s].n, SHAPES[s].k, (enum pass)pass, (enum weight)w, rounds,
+                                     &peak, st));
 out:
     gpu_free(g, &b.x);
     gpu_free(g, &b.w);

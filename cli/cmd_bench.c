@@ -140,7 +140,7 @@ static int model_file_open(struct bench *b, struct status *st)
 {
     int rc = 0;
     struct gguf file = { 0 };
-    TRY(session_open(&b->common, b->model, 0, NULL, &b->session, st));
+    TRY(session_open(&b->common, b->model, true, NULL, &b->session, st));
     TRY(gguf_open(b->model, &file, st));
     info_types(&file, &b->types);
     b->blocks_whole = model_get_hyper(b->session.model)->blocks;
@@ -156,7 +156,8 @@ static int shape_open(struct bench *b, struct status *st)
     TRY(blocks_fit(b, st));
     b->blocks_whole = b->shape->blocks;
     TRY(synthetic_open(b->shape, b->blocks, b->weights, true, &b->synthetic, st));
-    TRY(model_open(b->synthetic.path, b->session.gpu, NULL, &b->session.model, st));
+    TRY(model_open(b->synthetic.path, b->session.gpu, &(struct model_options){ .train = true },
+                   &b->session.model, st));
 out:
     return shape_named(b, &b->synthetic, rc, st);
 }

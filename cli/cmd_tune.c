@@ -241,7 +241,7 @@ static int tune_run(struct tune *t, struct status *st)
         TRY(place_check(t, str_text(&state), st));
     for (size_t i = 0; i < t->data_n; i++)
         paths[i] = str_text(&t->data_paths[i]);
-    TRY(session_open(&t->common, str_text(&t->base_path), 0, &sink.sink, &s, st));
+    TRY(session_open(&t->common, str_text(&t->base_path), true, &sink.sink, &s, st));
     uint32_t context = model_get_hyper(s.model)->context;
     if (!t->recipe_path && !t->length && t->recipe.length > context)
         t->recipe.length = context;

@@ -2,15 +2,14 @@
 
 #include <string.h>
 
-int session_open(const struct common *c, const char *path, uint64_t room, struct event_sink *sink,
+int session_open(const struct common *c, const char *path, bool train, struct event_sink *sink,
                  struct session *out, struct status *st)
 {
     int rc = 0;
     struct model_plan plan;
     TRY(model_plan(path, &plan, st)); /* a bad file is told before a device is looked for */
     TRY(cli_gpu_open(c, &out->gpu, st));
-    TRY(model_open(path, out->gpu, &(struct model_options){ .room_bytes = room, .sink = sink }, &out->model,
-                   st));
+    TRY(model_open(path, out->gpu, &(struct model_options){ .train = train, .sink = sink }, &out->model, st));
 out:
     if (rc)
         session_close(out);

@@ -19,8 +19,8 @@ struct session {
     struct lora lora;
 };
 
-/* Opens the device and the model. `room` bytes are kept free beside the weights. Zero-initialised *out. */
-MUST_USE int session_open(const struct common *c, const char *path, uint64_t room, struct event_sink *sink,
+/* Opens the device and the model, for training too where asked. Zero-initialised *out. */
+MUST_USE int session_open(const struct common *c, const char *path, bool train, struct event_sink *sink,
                           struct session *out, struct status *st);
 /* Loads a PEFT folder onto the device. */
 MUST_USE int session_adapter(struct session *s, const char *folder, struct status *st);

@@ -22,7 +22,7 @@ static bool folder_name(struct str *out)
 }
 
 /* A driver or shader that changes takes another file. */
-static void file_name(const struct gpu *g, struct str *out)
+static void file_name(const struct gpu *g, const char *kind, struct str *out)
 {
     struct {
         uint64_t driver[4];
@@ -31,20 +31,33 @@ static void file_name(const struct gpu *g, struct str *out)
     for (int i = 0; i < 4; i++)
         key.driver[i] = g->driver_key[i];
     struct hash name = sha256_of(&key, sizeof key);
-    str_printf(out, "/pipelines-%.16s", hash_hex(&name).s);
+    str_printf(out, "/%s-%.16s", kind, hash_hex(&name).s);
+}
+
+bool cache_path(const struct gpu *g, const char *kind, struct str *out)
+{
+    if (!folder_name(out))
+        return false;
+    file_name(g, kind, out);
+    return !out->failed;
+}
+
+bool cache_folder_make(void)
+{
+    struct str path = { 0 };
+    const bool made = folder_name(&path) && dir_make(path.data, NULL) == 0;
+    str_release(&path);
+    return made;
 }
 
 void cache_open(struct gpu *g)
 {
     struct str path = { 0 }, bytes = { 0 };
     VkPipelineCacheCreateInfo info = { .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO };
-    if (folder_name(&path)) {
-        file_name(g, &path);
-        if (!path.failed && path_exists(path.data) &&
-            file_read(path.data, CACHE_BYTES_MAX, &bytes, NULL) == 0) {
-            info.initialDataSize = bytes.size;
-            info.pInitialData = bytes.data;
-        }
+    if (cache_path(g, "pipelines", &path) && path_exists(path.data) &&
+        file_read(path.data, CACHE_BYTES_MAX, &bytes, NULL) == 0) {
+        info.initialDataSize = bytes.size;
+        info.pInitialData = bytes.data;
     }
     if (vkCreatePipelineCache(g->device, &info, NULL, &g->cache) != VK_SUCCESS)
         g->cache = VK_NULL_HANDLE;
@@ -57,10 +70,9 @@ static void cache_save(struct gpu *g)
     struct str path = { 0 };
     size_t size = 0;
     uint8_t *bytes = NULL;
-    if (!folder_name(&path) || dir_make(path.data, NULL) != 0)
+    if (!cache_folder_make() || !cache_path(g, "pipelines", &path))
         goto out;
-    file_name(g, &path);
-    if (path.failed || vkGetPipelineCacheData(g->device, g->cache, &size, NULL) != VK_SUCCESS)
+    if (vkGetPipelineCacheData(g->device, g->cache, &size, NULL) != VK_SUCCESS)
         goto out;
     if (size == 0 || size > CACHE_BYTES_MAX)
         goto out;

@@ -83,14 +83,9 @@ static struct op_cost cost_skinny(enum pass pass, const uint32_t *d, uint64_t m,
     return cost(2 * m * r * wide, rows + small, 0, "%" PRIu32 "x%" PRIu32 "x%" PRIu32, d[0], d[1], d[2]);
 }
 
-static struct op_cost cost_lora_a(enum pass pass, const uint32_t *d)
+static struct op_cost cost_lora(enum pass pass, const uint32_t *d)
 {
     return cost_skinny(pass, d, d[0], d[1], d[2], pass == PASS_bwd0);
-}
-
-static struct op_cost cost_lora_b(enum pass pass, const uint32_t *d)
-{
-    return cost_skinny(pass, d, d[0], d[2], d[1], pass == PASS_fwd);
 }
 
 static struct op_cost cost_gather(enum pass pass, const uint32_t *d)

@@ -380,6 +380,7 @@ int gpu_open(const struct gpu_choice *choice, struct gpu **out, struct status *s
     TRY(record_open(g, st));
     TRY(memory_open(g, st));
     TRY(ops_open(g, st));
+    TRY(variants_open(g, st));
     *out = g;
     g = NULL;
 out:

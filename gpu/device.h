@@ -81,6 +81,12 @@ MUST_USE int gpu_copy(struct gpu *g, const struct gpu_buffer *from, uint64_t fro
  * operator. */
 MUST_USE int gpu_submit(struct gpu *g, struct status *st);
 
+/* The table of variants (one line "operator pass variant" each) that op_choose answers. gpu_open takes the
+ * file that LETHE_VARIANTS names, else that of the cache folder, else it measures. RC_FORMAT: a table of
+ * another device. */
+MUST_USE int gpu_variants_load(struct gpu *g, const char *path, struct status *st);
+MUST_USE int gpu_variants_save(const struct gpu *g, const char *path, struct status *st);
+
 /* Messages of the validation layer since gpu_open, and the first of them ("" when there is none). Always 0
  * unless the layer was asked for, by LETHE_VALIDATION=1 or a build with LETHE_VALIDATE, and is installed. */
 size_t gpu_validation_errors(const struct gpu *g, const char **first);

@@ -12,9 +12,19 @@ enum { GROUPS_MAX = 65535, CPU_GROUPS = 256 };
 enum { SIZE_CONSTANTS = 8 /* number of SIZE0 in shaders/lib/op.glsl */ };
 
 /* Sides of the part of an output that one workgroup makes: TILES, BLOCKS, and rows and columns of a lane
- * kernel, the latter for each invocation; rows of a uniform kernel, whose every invocation owns a column. Keep
- * equal to shaders/lib/tile.glsl, shaders/lib/block.glsl, shaders/matmul.lane.comp, shaders/matmul.uniform.comp. */
-enum { TILE = 16, BLOCK = 64, LANE_ROWS = 16, LANE_COLS = 4, UNIFORM_ROWS = 32, UNIFORM_LANES = 16 };
+ * kernel, the latter for each invocation; rows of a uniform kernel, whose every invocation owns a column.
+ * Keep equal to shaders/lib/tile.glsl, shaders/lib/block.glsl, shaders/matmul.lane.comp,
+ * shaders/matmul.uniform.comp. */
+enum {
+    TILE = 16,
+    BLOCK = 64,
+    LANE_ROWS = 16,
+    LANE_COLS = 4,
+    UNIFORM_ROWS = 32,
+    UNIFORM_LANES = 16,
+    UNIFORM_ROUND = 16,
+    UNIFORM_TOKENS = 8
+};
 
 static const struct {
     const char *name;
@@ -100,11 +110,21 @@ bool op_serves(const struct gpu *g, enum op op, enum pass pass, enum variant var
     return false;
 }
 
+bool op_fits(const struct op_call *call)
+{
+    const uint32_t *d = call->args.d;
+    if (call->op != OP_matmul || call->variant != VARIANT_uniform)
+        return true;
+    if (call->pass == PASS_bwd1)
+        return d[0] >= UNIFORM_TOKENS && d[4] % 4 == 0;
+    const uint32_t inner = d[call->pass == PASS_fwd ? 2 : 1];
+    return inner >= UNIFORM_ROUND && inner % UNIFORM_ROUND == 0 && d[3] % 4 == 0 &&
+           (call->pass == PASS_fwd || call->args.p[6]);
+}
+
 enum variant op_choose(const struct gpu *g, enum op op, enum pass pass)
 {
-    if (strcmp(g->info.type, "cpu") == 0 && op_serves(g, op, pass, VARIANT_lane))
-        return VARIANT_lane;
-    return VARIANT_plain;
+    return g->variants[op][pass];
 }
 
 /* ---- pipelines ---- */
@@ -140,7 +160,7 @@ out:
     return rc;
 }
 
-void ops_close(struct gpu *g)
+void ops_forget(struct gpu *g)
 {
     struct pipeline **first = &g->pipelines[0][0][0];
     for (size_t i = 0; i < sizeof g->pipelines / sizeof *first; i++) {
@@ -151,6 +171,12 @@ void ops_close(struct gpu *g)
             mem_free(p);
         }
     }
+    g->used_n = 0;
+}
+
+void ops_close(struct gpu *g)
+{
+    ops_forget(g);
     cache_close(g);
     vkDestroyPipelineLayout(g->device, g->layout, NULL);
 }
@@ -326,7 +352,7 @@ int op_run(struct gpu *g, const struct op_call *call, struct status *st)
     VkCommandBuffer commands = VK_NULL_HANDLE;
     uint32_t groups[2];
     char text[160], name[40];
-    if (!op_serves(g, call->op, call->pass, call->variant))
+    if (!op_serves(g, call->op, call->pass, call->variant) || !op_fits(call))
         FAIL(st, RC_UNSUPPORTED, "%s.%s.%s does not run on %s", OPS[call->op].name, VARIANTS[call->variant],
              PASSES[call->pass], g->info.name);
     TRY(op_pipeline(g, call, &pipeline, st));

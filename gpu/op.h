@@ -47,13 +47,17 @@ const char *pass_name(enum pass p);
 
 /* Whether the variant has a file for this pass and the device can run it. */
 bool op_serves(const struct gpu *g, enum op op, enum pass pass, enum variant variant);
-/* The variant to use on this device for a pass: never depends on the number of rows. */
+/* Whether it serves these sizes: variants that count in tiles leave what does not fit to others, with equal
+ * bits. */
+bool op_fits(const struct op_call *call);
+/* The variant to use on this device for a pass, by the table of gpu_variants_load: never depends on the
+ * number of rows. */
 enum variant op_choose(const struct gpu *g, enum op op, enum pass pass);
 
 /* Of the SPIR-V of a file that op_serves knows. */
 struct hash op_digest(enum op op, enum pass pass, enum variant variant);
 
-/* Records one pass; it runs at gpu_submit. RC_UNSUPPORTED: op_serves says no. */
+/* Records one pass; it runs at gpu_submit. RC_UNSUPPORTED: op_serves or op_fits says no. */
 MUST_USE int op_run(struct gpu *g, const struct op_call *call, struct status *st);
 
 /* Shaders whose pipelines were made since gpu_open, with the digest of their SPIR-V, sorted by name

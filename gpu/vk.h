@@ -97,6 +97,7 @@ struct gpu {
     VkPipelineCache cache;
     VkPipelineCreateFlags pipeline_flags; /* 0, or what a test wants to know of pipelines */
     bool cache_grew;
+    enum variant variants[OP_COUNT][PASS_COUNT]; /* that op_choose answers */
     struct pipeline *pipelines[OP_COUNT][VARIANT_COUNT][PASS_COUNT];
     struct op_used *used; /* [used_n], sorted by name */
     size_t used_n, used_cap;
@@ -132,12 +133,20 @@ void memory_bury(struct gpu *g); /* frees what was given back while work was rec
 
 /* ---- cache.c: pipelines between runs, in the user's cache folder. What fails there is no failure ---- */
 void cache_open(struct gpu *g);
+/* The file of a kind ("variants") for this driver and these shaders; false where there is no home. */
+bool cache_path(const struct gpu *g, const char *kind, struct str *out);
+bool cache_folder_make(void);
 void cache_close(struct gpu *g);
+
+/* ---- variants.c: reads the table of variants, or measures it ---- */
+MUST_USE int variants_open(struct gpu *g, struct status *st);
+void variants_write(const struct gpu *g, struct str *out);
 
 /* ---- op.c ---- */
 MUST_USE int ops_open(struct gpu *g, struct status *st);
 void ops_close(struct gpu *g);
-struct hash ops_digest(void); /* of all shaders */
+void ops_forget(struct gpu *g); /* all pipelines, and that they were used */
+struct hash ops_digest(void);   /* of all shaders */
 /* The pipeline of a call, made when it is the first of its constants. It stays g's. */
 MUST_USE int op_pipeline(struct gpu *g, const struct op_call *call, VkPipeline *out, struct status *st);
 

@@ -8,53 +8,69 @@
 #include <inttypes.h>
 #include <math.h>
 
-/* dx = dy W, or += */
-static int linear_dx(struct graph *g, uint64_t w, uint64_t dy, uint64_t dx, uint32_t rows,
-                     struct tensor_shape s, uint32_t dy_stride, bool add, struct status *st)
+/* Gradients of the adapter of a linear; du for its input is left in g->du. */
+static int adapter_backward(const struct graph_pass *p, enum tensor_role role, uint32_t block,
+                            const struct lora_part *part, uint64_t x, uint64_t dy, struct status *st)
 {
-    return graph_run(g, OP_matmul, PASS_bwd0,
-                     &(struct op_args){ .p = { 0, w, dy, dx },
-                                        .d = { rows, s.rows, s.columns, dy_stride, s.columns, add ? 1 : 0 } },
-                     st);
+    int rc = 0;
+    struct graph *g = p->g;
+    const uint64_t u = g->rows[block].buffer->addr + g->rows[block].u[role], du = g->scratch.addr + g->du;
+    const uint64_t a_at = part->a_at * sizeof(float), b_at = part->b_at * sizeof(float);
+    struct op_args b = { .d = { p->batch->rows, part->r, part->out, graph_out_stride(g, role) },
+                         .f = { 1, part->scale } };
+    b.p[0] = dy;
+    b.p[2] = u;
+    b.p[3] = p->gradient->addr + b_at;
+    TRY(graph_run(g, OP_lora, PASS_bwd1, &b, st));
+    b.p[1] = p->batch->lora->values.addr + b_at;
+    b.p[2] = du;
+    b.p[3] = 0;
+    TRY(graph_run(g, OP_lora, PASS_fwd, &b, st));
+    struct op_args a = graph_lora_a(p, role, part);
+    a.p[0] = x;
+    a.p[2] = du;
+    a.p[3] = p->gradient->addr + a_at;
+    a.p[4] = p->batch->seed;
+    TRY(graph_run(g, OP_lora, PASS_bwd1, &a, st));
+out:
+    return rc;
 }
 
-/* Gradients of a linear: of its adapter, and dx = (or +=) unless dx is 0. */
+/* Gradients of a linear: of its adapter, and dx = (or +=) unless dx is 0. The adapter's du A goes along with
+ * dy W but under dropout, whose mask is for du A alone. */
 static int linear_backward(const struct graph_pass *p, enum tensor_role role, uint32_t block, uint64_t x,
                            uint64_t dy, uint64_t dx, bool add, struct status *st)
 {
     int rc = 0;
     struct graph *g = p->g;
-    const struct lora *l = p->batch->lora;
-    const struct lora_part *part = lora_part(l, role, block);
+    const struct lora_part *part = lora_part(p->batch->lora, role, block);
+    const struct model_weight *w = model_weight(g->m, role, block);
     const struct tensor_shape s = role_shape(g->h, role);
-    const uint32_t rows = p->batch->rows;
-    if (dx)
-        TRY(linear_dx(g, model_weight(g->m, role, block), dy, dx, rows, s, s.rows, add, st));
-    if (!part)
-        goto out;
-    const uint64_t u = g->rows[block].buffer->addr + g->rows[block].u[role], du = g->scratch.addr + g->du;
-    const uint64_t a_at = part->a_at * sizeof(float), b_at = part->b_at * sizeof(float);
-    struct op_args b = { .d = { rows, part->out, part->r, part->out }, .f = { part->scale } };
-    b.p[0] = u;
-    b.p[2] = dy;
-    b.p[3] = p->gradient->addr + b_at;
-    TRY(graph_run(g, OP_lora_b, PASS_bwd1, &b, st));
-    b.p[0] = 0;
-    b.p[1] = l->values.addr + b_at;
-    b.p[3] = du;
-    TRY(graph_run(g, OP_lora_b, PASS_bwd0, &b, st));
-    struct op_args a = graph_lora_a(p, part);
-    a.p[0] = x;
-    a.p[2] = du;
-    a.p[3] = p->gradient->addr + a_at;
-    a.p[4] = p->batch->seed;
-    TRY(graph_run(g, OP_lora_a, PASS_bwd1, &a, st));
+    const uint64_t du = g->scratch.addr + g->du;
+    struct op_args base = {
+        .p = { 0, w->units, dy, dx, 0, 0, w->turned, w->groups },
+        .d = { p->batch->rows, s.rows, s.columns, graph_out_stride(g, role), graph_in_stride(g, role),
+               add ? 1 : 0, w->format },
+    };
+    if (part)
+        TRY(adapter_backward(p, role, block, part, x, dy, st));
     if (!dx)
         goto out;
-    a.p[0] = 0;
-    a.p[1] = l->values.addr + a_at;
-    a.p[3] = dx;
-    TRY(graph_run(g, OP_lora_a, PASS_bwd0, &a, st));
+    const uint64_t a = part ? p->batch->lora->values.addr + part->a_at * sizeof(float) : 0;
+    if (part && !p->threshold) {
+        base.p[4] = du;
+        base.p[5] = a;
+        base.d[7] = part->r;
+    }
+    TRY(graph_run(g, OP_matmul, PASS_bwd0, &base, st));
+    if (!part || !p->threshold)
+        goto out;
+    struct op_args drop = graph_lora_a(p, role, part);
+    drop.p[1] = a;
+    drop.p[2] = du;
+    drop.p[3] = dx;
+    drop.p[4] = p->batch->seed;
+    TRY(graph_run(g, OP_lora, PASS_bwd0, &drop, st));
 out:
     return rc;
 }
@@ -77,17 +93,23 @@ static int head_backward(struct graph *g, uint32_t rows, uint32_t picks, struct 
     TRY(gpu_zero(g->g, &g->scratch, g->dx, (uint64_t)rows * width * sizeof(float), st));
     TRY(gpu_zero(g->g, &g->scratch, g->dpicked, (uint64_t)picks * width * sizeof(float), st));
     for (uint32_t c = 0; c < g->h->vocab; c += GRAPH_CHUNK) {
-        const struct tensor_shape s = { .rows = graph_head_columns(g, c), .columns = width };
+        const uint32_t columns = graph_head_columns(g, c);
+        const struct model_weight w = graph_head_weight(g, c);
         TRY(graph_head_chunk(g, 0, picks, c, st));
         TRY(graph_run(
             g, OP_xent, PASS_bwd0,
             &(struct op_args){ .p = { base + g->logits, in + g->targets, base + g->state, in + g->weights },
-                               .d = { picks, s.rows, GRAPH_CHUNK, c } },
+                               .d = { picks, columns, LOGITS_STRIDE, c } },
             st));
-        TRY(linear_dx(g, graph_head_weight(g, c), base + g->logits, base + g->dpicked_normed, picks, s,
-                      GRAPH_CHUNK, c > 0, st));
+        TRY(graph_run(
+            g, OP_matmul, PASS_bwd0,
+            &(struct op_args){
+                .p = { 0, w.units, base + g->logits, base + g->dpicked_normed, 0, 0, w.turned, w.groups },
+                .d = { picks, columns, width, LOGITS_STRIDE, width, c > 0 ? 1 : 0, w.format },
+            },
+            st));
     }
-    TRY(rmsnorm_backward(g, base + g->picked, model_weight(g->m, ROLE_FINAL_NORM, 0),
+    TRY(rmsnorm_backward(g, base + g->picked, model_weight(g->m, ROLE_FINAL_NORM, 0)->units,
                          base + g->dpicked_normed, base + g->dpicked, picks, st));
     TRY(graph_run(g, OP_gather, PASS_bwd0,
                   &(struct op_args){ .p = { 0, in + g->pick_rows, base + g->dpicked, base + g->dx },
@@ -105,11 +127,11 @@ static int mlp_backward(const struct graph_pass *p, uint32_t i, struct status *s
     const uint32_t rows = p->batch->rows;
     const uint64_t kept = r->buffer->addr, base = g->scratch.addr, normed = base + g->normed;
     const uint64_t gate = kept + r->gate, up = kept + r->up, dact = base + g->dact;
-    const uint64_t norm = model_weight(g->m, ROLE_MLP_NORM, i);
+    const uint64_t norm = model_weight(g->m, ROLE_MLP_NORM, i)->units;
     TRY(graph_rmsnorm(g, kept + r->mid, norm, normed, rows, st));
     TRY(graph_swiglu(g, gate, up, base + g->act, rows, st));
     TRY(linear_backward(p, ROLE_DOWN, i, base + g->act, base + g->dx, dact, false, st));
-    struct op_args act = { .p = { gate, up, dact, base + g->dgate }, .d = { rows * g->h->mlp } };
+    struct op_args act = { .p = { gate, up, dact, base + g->dgate }, .d = { rows * g->mlp_stride } };
     TRY(graph_run(g, OP_swiglu, PASS_bwd0, &act, st));
     act.p[3] = base + g->dup;
     TRY(graph_run(g, OP_swiglu, PASS_bwd1, &act, st));
@@ -129,7 +151,7 @@ static int attention_backward(const struct graph_pass *p, uint32_t i, bool lowes
     const uint32_t rows = p->batch->rows;
     const uint64_t kept = r->buffer->addr, base = g->scratch.addr, normed = base + g->normed;
     const uint64_t dnormed = lowest ? 0 : base + g->dnormed; /* below the lowest adapter nothing needs it */
-    const uint64_t norm = model_weight(g->m, ROLE_ATTENTION_NORM, i);
+    const uint64_t norm = model_weight(g->m, ROLE_ATTENTION_NORM, i)->units;
     const float scale = (float)(1.0 / sqrt((double)h->head_size));
     TRY(linear_backward(p, ROLE_O, i, kept + r->o, base + g->dx, base + g->do_, false, st));
     TRY(graph_run(g, OP_attention, PASS_bwd0,

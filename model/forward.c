@@ -47,7 +47,7 @@ out:
     return rc;
 }
 
-/* y = x W^T (or +=), and the adapter's part on top. */
+/* y = x W^T (or +=), with the adapter's part. */
 static int linear(const struct graph_pass *p, enum tensor_role role, uint32_t block, uint64_t x, uint64_t y,
                   bool add, struct status *st)
 {
@@ -55,22 +55,25 @@ static int linear(const struct graph_pass *p, enum tensor_role role, uint32_t bl
     struct graph *g = p->g;
     const struct lora *l = p->batch->lora;
     const struct lora_part *part = l ? lora_part(l, role, block) : NULL;
-    TRY(graph_linear(g, x, model_weight(g->m, role, block), y, p->batch->rows, role_shape(g->h, role), add,
-                     st));
-    if (!part)
-        goto out;
-    const uint64_t u = g->rows[block].buffer->addr + g->rows[block].u[role];
-    struct op_args a = graph_lora_a(p, part);
-    a.p[0] = x;
-    a.p[1] = l->values.addr + part->a_at * sizeof(float);
-    a.p[2] = u;
-    a.p[3] = p->batch->seed;
-    TRY(graph_run(g, OP_lora_a, PASS_fwd, &a, st));
-    TRY(graph_run(g, OP_lora_b, PASS_fwd,
-                  &(struct op_args){ .p = { u, l->values.addr + part->b_at * sizeof(float), y },
-                                     .d = { p->batch->rows, part->out, part->r, part->out },
-                                     .f = { part->scale } },
-                  st));
+    const struct model_weight *w = model_weight(g->m, role, block);
+    const struct tensor_shape s = role_shape(g->h, role);
+    struct op_args args = {
+        .p = { x, w->units, y, 0, 0, 0, 0, w->groups },
+        .d = { p->batch->rows, s.rows, s.columns, graph_in_stride(g, role), graph_out_stride(g, role),
+               add ? 1 : 0, w->format },
+    };
+    if (part) {
+        struct op_args a = graph_lora_a(p, role, part);
+        a.p[0] = x;
+        a.p[1] = l->values.addr + part->a_at * sizeof(float);
+        a.p[2] = args.p[4] = g->rows[block].buffer->addr + g->rows[block].u[role];
+        a.p[3] = p->batch->seed;
+        TRY(graph_run(g, OP_lora, PASS_fwd, &a, st));
+        args.p[5] = l->values.addr + part->b_at * sizeof(float);
+        args.d[7] = part->r;
+        args.f[0] = part->scale;
+    }
+    TRY(graph_run(g, OP_matmul, PASS_fwd, &args, st));
 out:
     return rc;
 }
@@ -107,7 +110,7 @@ static int block_forward(const struct graph_pass *p, uint32_t i, const struct gp
     const uint32_t rows = p->batch->rows;
     const uint64_t base = r->buffer->addr, normed = g->scratch.addr + g->normed,
                    act = g->scratch.addr + g->act, mid = base + r->mid;
-    TRY(graph_rmsnorm(g, base + r->x, model_weight(g->m, ROLE_ATTENTION_NORM, i), normed, rows, st));
+    TRY(graph_rmsnorm(g, base + r->x, model_weight(g->m, ROLE_ATTENTION_NORM, i)->units, normed, rows, st));
     TRY(linear(p, ROLE_Q, i, normed, base + r->q, false, st));
     TRY(linear(p, ROLE_K, i, normed, base + r->k, false, st));
     TRY(linear(p, ROLE_V, i, normed, base + r->v, false, st));
@@ -116,7 +119,7 @@ static int block_forward(const struct graph_pass *p, uint32_t i, const struct gp
     TRY(attention(p, r, st));
     TRY(stream_copy(g, r->buffer, r->x, r->buffer, r->mid, rows, st));
     TRY(linear(p, ROLE_O, i, base + r->o, mid, true, st));
-    TRY(graph_rmsnorm(g, mid, model_weight(g->m, ROLE_MLP_NORM, i), normed, rows, st));
+    TRY(graph_rmsnorm(g, mid, model_weight(g->m, ROLE_MLP_NORM, i)->units, normed, rows, st));
     TRY(linear(p, ROLE_GATE, i, normed, base + r->gate, false, st));
     TRY(linear(p, ROLE_UP, i, normed, base + r->up, false, st));
     TRY(graph_swiglu(g, base + r->gate, base + r->up, act, rows, st));
@@ -134,14 +137,14 @@ static int head_forward(struct graph *g, uint32_t picks, struct status *st)
                   &(struct op_args){ .p = { base + g->x, g->inputs.addr + g->pick_rows, base + g->picked },
                                      .d = { picks * g->h->width, g->h->width } },
                   st));
-    TRY(graph_rmsnorm(g, base + g->picked, model_weight(g->m, ROLE_FINAL_NORM, 0), base + g->picked_normed,
-                      picks, st));
+    TRY(graph_rmsnorm(g, base + g->picked, model_weight(g->m, ROLE_FINAL_NORM, 0)->units,
+                      base + g->picked_normed, picks, st));
     for (uint32_t c = 0; c < g->h->vocab; c += GRAPH_CHUNK) {
         TRY(graph_head_chunk(g, 0, picks, c, st));
         TRY(graph_run(
             g, OP_xent, PASS_fwd,
             &(struct op_args){ .p = { base + g->logits, g->inputs.addr + g->targets, base + g->state },
-                               .d = { picks, graph_head_columns(g, c), GRAPH_CHUNK, c, c == 0 ? 1 : 0 } },
+                               .d = { picks, graph_head_columns(g, c), LOGITS_STRIDE, c, c == 0 ? 1 : 0 } },
             st));
     }
 out:
@@ -168,10 +171,11 @@ int graph_forward(struct graph *g, const struct graph_batch *b, struct graph_pic
     TRY(graph_check(g, b, st));
     TRY(inputs_write(g, b, st));
     const struct block_rows *first = &g->rows[0];
+    const struct model_weight *embedding = model_weight(g->m, ROLE_EMBEDDING, 0);
     TRY(graph_run(g, OP_embed, PASS_fwd,
-                  &(struct op_args){ .p = { g->inputs.addr + g->ids, model_weight(g->m, ROLE_EMBEDDING, 0),
-                                            first->buffer->addr + first->x },
-                                     .d = { b->rows * g->h->width, g->h->width } },
+                  &(struct op_args){ .p = { g->inputs.addr + g->ids, embedding->units,
+                                            first->buffer->addr + first->x, embedding->groups },
+                                     .d = { b->rows * g->h->width, g->h->width, embedding->format } },
                   st));
     for (uint32_t i = 0; i < g->h->blocks; i++) {
         const bool last = i + 1 == g->h->blocks;
@@ -199,7 +203,7 @@ int graph_logits(struct graph *g, uint32_t first, uint32_t n, float *out, struct
         TRY(graph_head_chunk(g, first, n, c, st));
         TRY(gpu_submit(g->g, st));
         for (uint32_t i = 0; i < n; i++)
-            TRY(gpu_read(g->g, &g->scratch, g->logits + (uint64_t)i * GRAPH_CHUNK * sizeof(float),
+            TRY(gpu_read(g->g, &g->scratch, g->logits + (uint64_t)i * LOGITS_STRIDE * sizeof(float),
                          out + (size_t)i * g->h->vocab + c,
                          (uint64_t)graph_head_columns(g, c) * sizeof(float), st));
     }

@@ -19,10 +19,17 @@ static uint64_t carve(uint64_t *total, uint64_t rows, uint64_t width, uint64_t s
     return at;
 }
 
-/* Tiles read whole blocks of 16 rows, so there is room for one behind the last. */
+/* Products read whole tiles of 32 rows, and up to 16 rows more: shaders/matmul.uniform.comp. */
 static uint32_t with_room(uint32_t rows)
 {
-    return (rows + 15) / 16 * 16 + 16;
+    return (rows + 31) / 32 * 32 + 16;
+}
+
+/* Rows that a product reads side by side fall into few sets of a cache when their distance is a multiple of 2
+ * KiB. */
+static uint32_t spread(uint32_t width)
+{
+    return width % 512 == 0 ? width + 16 : width;
 }
 
 static void inputs_layout(struct graph *g, uint32_t rows, uint32_t picks)
@@ -47,8 +54,8 @@ static void block_layout(const struct graph *g, struct block_rows *r, uint64_t *
     r->v = carve(n, rows, kv, 4);
     r->o = carve(n, rows, q, 4);
     r->lse = carve(n, rows, h->heads, 4);
-    r->gate = carve(n, rows, h->mlp, 4);
-    r->up = carve(n, rows, h->mlp, 4);
+    r->gate = carve(n, rows, g->mlp_stride, 4);
+    r->up = carve(n, rows, g->mlp_stride, 4);
     for (int role = 0; role < ROLES; role++)
         if (ROLE_BITS_LINEAR & ROLE_BIT(role))
             r->u[role] = carve(n, rows, g->options.rank_max, 4);
@@ -65,9 +72,9 @@ static void gradients_layout(struct graph *g, uint32_t picks)
     g->dk = carve(n, rows, kv, 4);
     g->dv = carve(n, rows, kv, 4);
     g->do_ = carve(n, rows, q, 4);
-    g->dgate = carve(n, rows, h->mlp, 4);
-    g->dup = carve(n, rows, h->mlp, 4);
-    g->dact = carve(n, rows, h->mlp, 4);
+    g->dgate = carve(n, rows, g->mlp_stride, 4);
+    g->dup = carve(n, rows, g->mlp_stride, 4);
+    g->dact = carve(n, rows, g->mlp_stride, 4);
     g->du = carve(n, rows, g->options.rank_max, 4);
     g->dpicked = carve(n, picks, h->width, 4);
     g->dpicked_normed = carve(n, picks, h->width, 4);
@@ -80,6 +87,7 @@ int graph_layout(struct graph *g, struct status *st)
     o->picks_max = o->picks_max ? o->picks_max : o->rows_max;
     o->positions_max = o->positions_max ? o->positions_max : o->rows_max;
     g->rows_room = with_room(o->rows_max);
+    g->mlp_stride = spread(g->h->mlp);
     const uint32_t picks = with_room(o->picks_max), rows = g->rows_room;
     g->rows = mem_calloc(g->h->blocks, sizeof *g->rows);
     if (!g->rows)
@@ -87,10 +95,10 @@ int graph_layout(struct graph *g, struct status *st)
     inputs_layout(g, rows, picks);
     g->x = carve(&g->scratch_bytes, rows, g->h->width, 4);
     g->normed = carve(&g->scratch_bytes, rows, g->h->width, 4);
-    g->act = carve(&g->scratch_bytes, rows, g->h->mlp, 4);
+    g->act = carve(&g->scratch_bytes, rows, g->mlp_stride, 4);
     g->picked = carve(&g->scratch_bytes, picks, g->h->width, 4);
     g->picked_normed = carve(&g->scratch_bytes, picks, g->h->width, 4);
-    g->logits = carve(&g->scratch_bytes, picks, GRAPH_CHUNK, 4);
+    g->logits = carve(&g->scratch_bytes, picks, LOGITS_STRIDE, 4);
     g->state = carve(&g->scratch_bytes, picks, 8, 4);
     if (o->train)
         gradients_layout(g, picks);
@@ -247,9 +255,9 @@ struct graph_pass graph_pass(struct graph *g, const struct graph_batch *batch)
 
 int graph_run(struct graph *g, enum op op, enum pass pass, const struct op_args *args, struct status *st)
 {
-    const struct op_call call = {
-        .op = op, .pass = pass, .variant = op_choose(g->g, op, pass), .args = *args
-    };
+    struct op_call call = { .op = op, .pass = pass, .variant = op_choose(g->g, op, pass), .args = *args };
+    if (!op_fits(&call))
+        call.variant = op_serves(g->g, op, pass, VARIANT_lane) ? VARIANT_lane : VARIANT_plain;
     return op_run(g->g, &call, st);
 }
 
@@ -272,19 +280,20 @@ int graph_rope(struct graph *g, enum pass pass, uint64_t x, uint32_t rows, uint3
                      st);
 }
 
-int graph_linear(struct graph *g, uint64_t x, uint64_t w, uint64_t y, uint32_t rows, struct tensor_shape s,
-                 bool add, struct status *st)
+uint32_t graph_in_stride(const struct graph *g, enum tensor_role role)
 {
-    return graph_run(g, OP_matmul, PASS_fwd,
-                     &(struct op_args){ .p = { x, w, y },
-                                        .d = { rows, s.rows, s.columns, s.columns, s.rows, add ? 1 : 0 } },
-                     st);
+    return role == ROLE_DOWN ? g->mlp_stride : role_shape(g->h, role).columns;
+}
+
+uint32_t graph_out_stride(const struct graph *g, enum tensor_role role)
+{
+    return role == ROLE_GATE || role == ROLE_UP ? g->mlp_stride : role_shape(g->h, role).rows;
 }
 
 int graph_swiglu(struct graph *g, uint64_t gate, uint64_t up, uint64_t y, uint32_t rows, struct status *st)
 {
     return graph_run(g, OP_swiglu, PASS_fwd,
-                     &(struct op_args){ .p = { gate, up, y }, .d = { rows * g->h->mlp } }, st);
+                     &(struct op_args){ .p = { gate, up, y }, .d = { rows * g->mlp_stride } }, st);
 }
 
 uint32_t graph_head_columns(const struct graph *g, uint32_t column)
@@ -293,28 +302,35 @@ uint32_t graph_head_columns(const struct graph *g, uint32_t column)
     return left < GRAPH_CHUNK ? left : GRAPH_CHUNK;
 }
 
-uint64_t graph_head_weight(const struct graph *g, uint32_t column)
+struct model_weight graph_head_weight(const struct graph *g, uint32_t column)
 {
-    return model_weight(g->m, ROLE_HEAD, 0) + (uint64_t)column * g->h->width * sizeof(float);
+    struct model_weight w = *model_weight(g->m, ROLE_HEAD, 0);
+    const uint64_t units = weight_units_at(w.format, column, g->h->width);
+    w.units += units;
+    w.groups += weight_groups_at(w.format, column, g->h->width);
+    w.turned += w.turned ? units : 0;
+    return w;
 }
 
 int graph_head_chunk(struct graph *g, uint32_t first, uint32_t n, uint32_t column, struct status *st)
 {
     const uint32_t width = g->h->width;
+    const struct model_weight w = graph_head_weight(g, column);
     return graph_run(g, OP_matmul, PASS_fwd,
                      &(struct op_args){
                          .p = { g->scratch.addr + g->picked_normed + (uint64_t)first * width * sizeof(float),
-                                graph_head_weight(g, column), g->scratch.addr + g->logits },
-                         .d = { n, graph_head_columns(g, column), width, width, GRAPH_CHUNK, 0 },
+                                w.units, g->scratch.addr + g->logits, 0, 0, 0, 0, w.groups },
+                         .d = { n, graph_head_columns(g, column), width, width, LOGITS_STRIDE, 0, w.format },
                      },
                      st);
 }
 
-struct op_args graph_lora_a(const struct graph_pass *p, const struct lora_part *part)
+struct op_args graph_lora_a(const struct graph_pass *p, enum tensor_role role, const struct lora_part *part)
 {
     struct op_args args = {
-        .d = { p->batch->rows, part->r, part->in, part->in, p->threshold, part->tensor, p->batch->step,
-               p->batch->first_token },
+        .d = { p->batch->rows, part->r, part->in, graph_in_stride(p->g, role), p->threshold, part->tensor,
+               p->batch->step, p->batch->first_token },
+        .f = { 1, 1 },
     };
     if (p->threshold)
         args.f[0] = (float)(1.0 / (1.0 - p->batch->dropout));

@@ -5,13 +5,15 @@
 #include "gpu/op.h"
 #include "model/graph.h"
 
+enum { LOGITS_STRIDE = GRAPH_CHUNK + 16 }; /* floats: a multiple of 2 KiB is a bad distance between rows */
+
 /* Rows of a block; all f32. Without `train` every block has the same, and x, mid and out are one place. */
 struct block_rows {
     struct gpu_buffer *buffer;
     uint64_t x, mid;     /* [R, D] input, and after attention: byte in buffer */
     uint64_t q, k, v, o; /* [R, H hd], [R, KV hd] twice, [R, H hd] */
     uint64_t lse;        /* [R, H] */
-    uint64_t gate, up;   /* [R, M] */
+    uint64_t gate, up;   /* [R, mlp_stride] */
     uint64_t u[ROLES];   /* [R, rank_max], of each linear */
 };
 
@@ -20,7 +22,8 @@ struct graph {
     struct gpu *g;
     const struct model_hyper *h;
     struct graph_options options;
-    uint32_t rows_room; /* R */
+    uint32_t rows_room;  /* R */
+    uint32_t mlp_stride; /* floats from row to row of the MLP's inner rows */
     uint64_t tokens;
     uint32_t picks; /* of the last forward */
 
@@ -32,9 +35,9 @@ struct graph {
     /* bytes in `scratch` */
     uint64_t x;      /* [R, D] the last block's output, and without `train` the stream itself */
     uint64_t normed; /* [R, D] */
-    uint64_t act;    /* [R, M] */
+    uint64_t act;    /* [R, mlp_stride] */
     uint64_t picked, picked_normed; /* [P, D] */
-    uint64_t logits;                /* [P, GRAPH_CHUNK] */
+    uint64_t logits;                /* [P, LOGITS_STRIDE] */
     uint64_t state;                 /* [P, 8] */
     uint64_t dx, dnormed;           /* [R, D] */
     uint64_t dq, dk, dv, do_, dgate, dup, dact, du;
@@ -62,18 +65,18 @@ MUST_USE int graph_rmsnorm(struct graph *g, uint64_t x, uint64_t weight, uint64_
                            struct status *st);
 MUST_USE int graph_rope(struct graph *g, enum pass pass, uint64_t x, uint32_t rows, uint32_t heads,
                         struct status *st);
-/* y = x W^T, or += */
-MUST_USE int graph_linear(struct graph *g, uint64_t x, uint64_t w, uint64_t y, uint32_t rows,
-                          struct tensor_shape s, bool add, struct status *st);
+/* Floats from row to row of what a linear reads and of what it writes. */
+uint32_t graph_in_stride(const struct graph *g, enum tensor_role role);
+uint32_t graph_out_stride(const struct graph *g, enum tensor_role role);
 MUST_USE int graph_swiglu(struct graph *g, uint64_t gate, uint64_t up, uint64_t y, uint32_t rows,
                           struct status *st);
 /* Logits of a chunk of columns for `n` picks from `first`, into g->logits. */
 MUST_USE int graph_head_chunk(struct graph *g, uint32_t first, uint32_t n, uint32_t column,
                               struct status *st);
 uint32_t graph_head_columns(const struct graph *g, uint32_t column); /* of the chunk that starts there */
-uint64_t graph_head_weight(const struct graph *g, uint32_t column);
-/* Arguments of lora_a for a pass: everything but addresses. */
-struct op_args graph_lora_a(const struct graph_pass *p, const struct lora_part *part);
+struct model_weight graph_head_weight(const struct graph *g, uint32_t column);
+/* Arguments of lora for a pass over A: everything but addresses. */
+struct op_args graph_lora_a(const struct graph_pass *p, enum tensor_role role, const struct lora_part *part);
 
 /* After a failure: runs what was recorded before it, so that memory can be freed and written again.
  * Returns rc. */

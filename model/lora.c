@@ -54,6 +54,14 @@ out:
     return rc;
 }
 
+/* out [columns, rows] of x [rows, columns]. */
+static void turn(const float *x, uint32_t rows, uint32_t columns, float *out)
+{
+    for (uint32_t i = 0; i < rows; i++)
+        for (uint32_t j = 0; j < columns; j++)
+            out[(size_t)j * rows + i] = x[(size_t)i * columns + j];
+}
+
 int lora_open(const struct model *m, const struct adapter *x, struct lora *out, struct status *st)
 {
     int rc = 0;
@@ -71,7 +79,7 @@ int lora_open(const struct model *m, const struct adapter *x, struct lora *out, 
         const struct adapter_part *p = &x->parts[i];
         const struct lora_part *to = lora_part(&l, p->role, p->block);
         memcpy(values + to->a_at, p->a, (size_t)p->r * p->in * sizeof *values);
-        memcpy(values + to->b_at, p->b, (size_t)p->r * p->out * sizeof *values);
+        turn(p->b, p->out, p->r, values + to->b_at);
     }
     TRY(gpu_alloc(l.g, l.n * sizeof *values, "adapter", &l.values, st));
     TRY(gpu_write(l.g, &l.values, 0, values, l.n * sizeof *values, st));
@@ -106,7 +114,7 @@ int lora_copy_out(const struct lora *l, const float *values, struct adapter *x, 
         if (!from || from->r != p->r || from->in != p->in || from->out != p->out)
             FAIL(st, RC_ARG, "the adapter on the device has another shape");
         memcpy(p->a, values + from->a_at, (size_t)p->r * p->in * sizeof *values);
-        memcpy(p->b, values + from->b_at, (size_t)p->r * p->out * sizeof *values);
+        turn(values + from->b_at, p->r, p->out, p->b);
     }
 out:
     return rc;

@@ -1,8 +1,9 @@
 /* A LoRA adapter on the device: all A and B in one buffer, so that one dispatch updates them and one copy
  * saves them. Gradients and moments lie in buffers of the same layout.
  *
- * Values stand in model order (methods 3.7), of each part A [r, in] then B [out, r], both row-major, each
- * starting at a multiple of LORA_ALIGN values; the gap is zero and stays zero.
+ * Values stand in model order (methods 3.7), of each part A [r, in] then B, both row-major, each starting at
+ * a multiple of LORA_ALIGN values; the gap is zero and stays zero. B lies turned, [r, out]: neighbours of an
+ * output are then neighbours in memory, as those of an input are in A.
  */
 #ifndef LETHE_MODEL_LORA_H
 #define LETHE_MODEL_LORA_H

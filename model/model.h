@@ -1,5 +1,5 @@
-/* A language model on a device: the file's weights dequantised, packed and uploaded once, its tokenizer
- * and its chat template. Weights never change; adapters (model/lora.h) lie beside them.
+/* A language model on a device: the file's weights packed and uploaded once, as they are quantised; its
+ * tokenizer and its chat template. Weights never change; adapters (model/lora.h) lie beside them.
  */
 #ifndef LETHE_MODEL_MODEL_H
 #define LETHE_MODEL_MODEL_H
@@ -7,6 +7,7 @@
 #include "base/event.h"
 #include "base/hash.h"
 #include "gpu/device.h"
+#include "gpu/weight.h"
 #include "model/hyper.h"
 #include "model/template.h"
 #include "model/tokenizer.h"
@@ -20,14 +21,16 @@ struct model;
 struct model_plan {
     uint64_t parameters;
     uint64_t weight_bytes;  /* on the device */
-    uint64_t largest_bytes; /* of one buffer among them */
+    uint64_t turned_bytes;  /* more, where a device wants turned copies for gradients */
+    uint64_t largest_bytes; /* of one buffer, turned copies included */
     uint64_t host_bytes;    /* while loading, beside the mapped file */
 };
 /* Parses the file and nothing else. Errors name file and tensor or key. */
 MUST_USE int model_plan(const char *path, struct model_plan *out, struct status *st);
 
 struct model_options {
-    uint64_t room_bytes;     /* that the caller will want on the device beside the weights */
+    uint64_t room_bytes; /* that the caller will want on the device beside the weights */
+    bool train; /* gradients will be wanted: with turned copies where the device has a use for them */
     struct event_sink *sink; /* progress of the load; may be NULL */
 };
 /* Maps, checks, then takes memory and uploads. RC_NOMEM: weights and room do not fit the device, found before
@@ -48,7 +51,13 @@ const char *model_get_path(const struct model *m);
 
 /* ---- for model/ and train/: where things lie on the device ---- */
 
-/* [N/16][K/2][16][2] f32, N rounded up to 16 with zero rows: a linear, the embedding, the head. */
-uint64_t model_weight(const struct model *m, enum tensor_role role, uint32_t block);
+/* A tensor as gpu/weight.h packs it: a linear, the embedding, the head. Of a norm `units` is its f32 values.
+ * */
+struct model_weight {
+    enum weight format;
+    uint64_t units, groups; /* addresses */
+    uint64_t turned;        /* of the head, chunk by chunk of GRAPH_CHUNK rows; 0: there is none */
+};
+const struct model_weight *model_weight(const struct model *m, enum tensor_role role, uint32_t block);
 
 #endif

@@ -180,31 +180,104 @@ static void blocks_q5_k(const uint8_t *data, size_t n, float *out)
 
 /* Two halves of 128 values. In a half, group j of 32 values has nibble j / 2 of the low bytes from 32 (j % 2)
  * on and bits 2j of the 32 high bytes; a scale serves 16 values. */
+static int q6_code(const uint8_t *data, int at)
+{
+    const int half = at / 128, j = at / 32 % 4, i = at % 32;
+    const uint8_t *low = data + 64 * half, *high = data + 128 + 32 * half;
+    return ((low[32 * (j % 2) + i] >> (4 * (j / 2))) & 15) | ((high[i] >> (2 * j)) & 3) << 4;
+}
+
 static void blocks_q6_k(const uint8_t *data, size_t n, float *out)
 {
     for (size_t b = 0; b < n; b++, data += 210, out += 256) {
         const uint8_t *scales = data + 192;
         float d = f16_at(data + 208);
-        for (int half = 0; half < 2; half++) {
-            const uint8_t *low = data + 64 * half, *high = data + 128 + 32 * half;
-            for (int j = 0; j < 4; j++)
-                for (int i = 0; i < 32; i++) {
-                    int at = 128 * half + 32 * j + i;
-                    int q = (low[32 * (j % 2) + i] >> (4 * (j / 2))) & 15;
-                    q |= ((high[i] >> (2 * j)) & 3) << 4;
-                    out[at] = d * (float)(int8_t)scales[at / 16] * (float)(q - 32);
-                }
+        for (int at = 0; at < 256; at++)
+            out[at] = d * (float)(int8_t)scales[at / 16] * (float)(q6_code(data, at) - 32);
+    }
+}
+
+/* ---- codes and groups ---- */
+
+/* (code - 8) d is code d - 8 d: both products and their sum have at most 15 bits, so nothing is rounded. */
+static void codes_q4_0(const uint8_t *data, size_t n, int8_t *codes, float *groups)
+{
+    for (size_t b = 0; b < n; b++, data += 18, codes += 32, groups += 2) {
+        groups[0] = f16_at(data);
+        groups[1] = -8.0f * groups[0];
+        for (int i = 0; i < 16; i++) {
+            codes[i] = (int8_t)(data[2 + i] & 15);
+            codes[16 + i] = (int8_t)(data[2 + i] >> 4);
         }
     }
 }
 
+static void codes_q4_1(const uint8_t *data, size_t n, int8_t *codes, float *groups)
+{
+    for (size_t b = 0; b < n; b++, data += 20, codes += 32, groups += 2) {
+        groups[0] = f16_at(data);
+        groups[1] = f16_at(data + 2);
+        for (int i = 0; i < 16; i++) {
+            codes[i] = (int8_t)(data[4 + i] & 15);
+            codes[16 + i] = (int8_t)(data[4 + i] >> 4);
+        }
+    }
+}
+
+static void codes_q4_k(const uint8_t *data, size_t n, int8_t *codes, float *groups)
+{
+    for (size_t b = 0; b < n; b++, data += 144, codes += 256, groups += 16) {
+        const float d = f16_at(data), dmin = f16_at(data + 2);
+        for (int j = 0; j < 8; j++) {
+            float scale, minimum;
+            k_scale(data + 4, j, &scale, &minimum);
+            groups[2 * j] = d * scale;
+            groups[2 * j + 1] = -(dmin * minimum);
+            for (int i = 0; i < 32; i++)
+                codes[32 * j + i] = (int8_t)((data[16 + 32 * (j / 2) + i] >> (4 * (j % 2))) & 15);
+        }
+    }
+}
+
+static void codes_q5_0(const uint8_t *data, size_t n, int8_t *codes, float *groups)
+{
+    for (size_t b = 0; b < n; b++, data += 22, codes += 32, groups += 2) {
+        groups[0] = groups[1] = f16_at(data);
+        for (int i = 0; i < 32; i++)
+            codes[i] = (int8_t)(five_bits(data + 2, data + 6, i) - 16);
+    }
+}
+
+static void codes_q8_0(const uint8_t *data, size_t n, int8_t *codes, float *groups)
+{
+    for (size_t b = 0; b < n; b++, data += 34, codes += 32, groups += 2) {
+        groups[0] = groups[1] = f16_at(data);
+        memcpy(codes, data + 2, 32);
+    }
+}
+
+static void codes_q6_k(const uint8_t *data, size_t n, int8_t *codes, float *groups)
+{
+    for (size_t b = 0; b < n; b++, data += 210, codes += 256, groups += 16) {
+        for (int i = 0; i < 16; i++)
+            groups[i] = f16_at(data + 208) * (float)(int8_t)data[192 + i];
+        for (int i = 0; i < 256; i++)
+            codes[i] = (int8_t)(q6_code(data, i) - 32);
+    }
+}
+
 static const struct quant_type types[] = {
-    { "F32", QUANT_F32, 1, 4, blocks_f32 },        { "F16", QUANT_F16, 1, 2, blocks_f16 },
-    { "Q4_0", QUANT_Q4_0, 32, 18, blocks_q4_0 },   { "Q4_1", QUANT_Q4_1, 32, 20, blocks_q4_1 },
-    { "Q5_0", QUANT_Q5_0, 32, 22, blocks_q5_0 },   { "Q5_1", QUANT_Q5_1, 32, 24, blocks_q5_1 },
-    { "Q8_0", QUANT_Q8_0, 32, 34, blocks_q8_0 },   { "Q4_K", QUANT_Q4_K, 256, 144, blocks_q4_k },
-    { "Q5_K", QUANT_Q5_K, 256, 176, blocks_q5_k }, { "Q6_K", QUANT_Q6_K, 256, 210, blocks_q6_k },
-    { "BF16", QUANT_BF16, 1, 2, blocks_bf16 },
+    { "F32", QUANT_F32, 1, 4, blocks_f32, NULL, WEIGHT_f32 },
+    { "F16", QUANT_F16, 1, 2, blocks_f16, NULL, WEIGHT_f16 },
+    { "BF16", QUANT_BF16, 1, 2, blocks_bf16, NULL, WEIGHT_bf16 },
+    { "Q4_0", QUANT_Q4_0, 32, 18, blocks_q4_0, codes_q4_0, WEIGHT_q4 },
+    { "Q4_1", QUANT_Q4_1, 32, 20, blocks_q4_1, codes_q4_1, WEIGHT_q4 },
+    { "Q4_K", QUANT_Q4_K, 256, 144, blocks_q4_k, codes_q4_k, WEIGHT_q4 },
+    { "Q5_0", QUANT_Q5_0, 32, 22, blocks_q5_0, codes_q5_0, WEIGHT_q8 },
+    { "Q8_0", QUANT_Q8_0, 32, 34, blocks_q8_0, codes_q8_0, WEIGHT_q8 },
+    { "Q6_K", QUANT_Q6_K, 256, 210, blocks_q6_k, codes_q6_k, WEIGHT_q8 },
+    { "Q5_1", QUANT_Q5_1, 32, 24, blocks_q5_1, NULL, WEIGHT_f32 }, /* 5 bits and a minimum fit no format */
+    { "Q5_K", QUANT_Q5_K, 256, 176, blocks_q5_k, NULL, WEIGHT_f32 },
 };
 
 const struct quant_type *quant_find(uint32_t id)
@@ -237,4 +310,12 @@ void quant_rows(const struct quant_type *type, const uint8_t *data, uint64_t col
     assert(columns % type->block == 0);
     uint64_t blocks = columns / type->block;
     type->blocks(data + first * blocks * type->bytes, (size_t)(rows * blocks), out);
+}
+
+void quant_codes(const struct quant_type *type, const uint8_t *data, uint64_t columns, uint64_t first,
+                 uint64_t rows, int8_t *codes, float *groups)
+{
+    assert(columns % type->block == 0);
+    uint64_t blocks = columns / type->block;
+    type->codes(data + first * blocks * type->bytes, (size_t)(rows * blocks), codes, groups);
 }

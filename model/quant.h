@@ -3,6 +3,8 @@
 #ifndef LETHE_MODEL_QUANT_H
 #define LETHE_MODEL_QUANT_H
 
+#include "gpu/weight.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,6 +30,10 @@ struct quant_type {
     uint32_t block;                                            /* values */
     uint32_t bytes;                                            /* of a block */
     void (*blocks)(const uint8_t *data, size_t n, float *out); /* n blocks to n * block values */
+    /* n blocks to codes and groups of gpu/weight.h, whose values are those of `blocks` bit for bit but for
+     * the sign of a zero; NULL: the device has the type as f32, f16 or bf16. */
+    void (*codes)(const uint8_t *data, size_t n, int8_t *codes, float *groups);
+    enum weight weight; /* on the device */
 };
 
 const struct quant_type *quant_find(uint32_t id); /* NULL: not read here */
@@ -37,6 +43,10 @@ const char *quant_name(uint32_t id); /* also of types that are not read; "type 9
  *   data  the whole tensor      out  [rows, columns] */
 void quant_rows(const struct quant_type *type, const uint8_t *data, uint64_t columns, uint64_t first,
                 uint64_t rows, float *out);
+
+/* The same of a type with codes: [rows, columns], and [rows, columns / 32, 2]. */
+void quant_codes(const struct quant_type *type, const uint8_t *data, uint64_t columns, uint64_t first,
+                 uint64_t rows, int8_t *codes, float *groups);
 
 float f16_to_f32(uint16_t h); /* exact; NaN payloads kept */
 uint16_t f16_of_f32(float x); /* nearest even, overflow to infinity */

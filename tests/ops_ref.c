@@ -34,9 +34,18 @@ static struct tensor rows_of(size_t rows, size_t width, size_t pad)
     return (struct tensor){ .n = rows * width, .width = width, .stride = width + pad };
 }
 
-static struct tensor packed(size_t rows, size_t width)
+static struct tensor packed(size_t rows, size_t width, uint32_t format)
 {
-    return (struct tensor){ .n = rows * width, .width = width, .packed = true };
+    return (
+        struct tensor){ .n = rows * width, .width = width, .packed = true, .format = (enum weight)format };
+}
+
+/* Rows that a product reads in whole tiles, and 16 rows more where a loop runs on: as model/graph.c gives. */
+static struct tensor with_room(struct tensor t)
+{
+    const size_t rows = t.n / t.width;
+    t.room = ((rows + 31) / 32 * 32 - rows + 16) * t.stride;
+    return t;
 }
 
 static struct tensor adding(struct tensor t)
@@ -51,17 +60,17 @@ static void set_d(struct scene *s, enum pass pass, const uint32_t d[8])
 }
 #define D(s, pass, ...) set_d(s, PASS_##pass, (const uint32_t[8]){ __VA_ARGS__ })
 
-/* ---- embed: rows, vocabulary, width ---- */
+/* ---- embed: rows, vocabulary, width, format ---- */
 
 static void shape_embed(struct scene *s)
 {
     const uint32_t *n = s->row->n;
-    s->in[0] = packed(n[1], n[2]);
+    s->in[0] = packed(n[1], n[2], n[3]);
     s->out[0] = rows_of(n[0], n[2], 0);
     s->ints = rows_of(1, n[0], 0);
     for (uint32_t i = 0; i < n[0]; i++)
         words[i] = uniform_below(n[1]);
-    D(s, fwd, n[0] * n[2], n[2]);
+    D(s, fwd, n[0] * n[2], n[2], n[3]);
 }
 
 static void ref_embed(const struct scene *s, double *const out[OUTPUTS])
@@ -218,21 +227,31 @@ static void ref_swiglu(const struct scene *s, double *const out[OUTPUTS])
         out[0][i] = ref_in[0][i] / (1 + exp(-ref_in[0][i])) * ref_in[1][i];
 }
 
-/* ---- matmul: m, n, k, room behind rows of x, of y, 1 to add ---- */
+/* ---- matmul: m, n, k, room behind rows of x, of y, 1 to add, format, rank of an adapter ---- */
+
+static const float LORA_SCALE = 1.75f;
 
 static void shape_matmul(struct scene *s)
 {
     const uint32_t *n = s->row->n;
     uint32_t ldx = n[2] + n[3], ldy = n[1] + n[4];
-    s->in[0] = s->grad[0] = rows_of(n[0], n[2], n[3]);
-    s->in[1] = packed(n[1], n[2]);
-    s->out[0] = s->dy = rows_of(n[0], n[1], n[4]);
+    s->in[0] = with_room(rows_of(n[0], n[2], n[3]));
+    s->grad[0] = rows_of(n[0], n[2], n[3]);
+    s->in[1] = packed(n[1], n[2], n[6]);
+    if (n[7]) {
+        s->in[2] = with_room(rows_of(n[0], n[7], 0)); /* u, and du */
+        s->in[3] = rows_of(n[7], n[1], 0);            /* B */
+        s->in[4] = rows_of(n[7], n[2], 0);            /* A */
+    }
+    s->out[0] = rows_of(n[0], n[1], n[4]);
+    s->dy = with_room(s->out[0]);
     s->grad[1] = adding(rows_of(n[1], n[2], 0));
     if (n[5])
         s->out[0].before = s->grad[0].before = BEFORE_RANDOM;
-    D(s, fwd, n[0], n[1], n[2], ldx, ldy, n[5]);
-    D(s, bwd0, n[0], n[1], n[2], ldy, ldx, n[5]);
+    D(s, fwd, n[0], n[1], n[2], ldx, ldy, n[5], n[6], n[7]);
+    D(s, bwd0, n[0], n[1], n[2], ldy, ldx, n[5], n[6], n[7]);
     D(s, bwd1, n[0], n[1], n[2], ldx, ldy);
+    s->args[PASS_fwd].f[0] = LORA_SCALE;
 }
 
 static void product(const double *a, const double *b, size_t m, size_t n, size_t k, double *out)
@@ -251,13 +270,28 @@ static void ref_matmul(const struct scene *s, double *const out[OUTPUTS])
 {
     const uint32_t *n = s->row->n;
     product(ref_in[0], ref_in[1], n[0], n[1], n[2], out[0]);
+    for (size_t i = 0; i < s->out[0].n; i++)
+        for (size_t l = 0; l < n[7]; l++)
+            out[0][i] += (double)LORA_SCALE * ref_in[2][i / n[1] * n[7] + l] * ref_in[3][l * n[1] + i % n[1]];
 }
 
-/* ---- lora_a: m, r, k, room behind a row of x, dropout in 1/1000, first token ---- */
+/* sum of du (x A^T), whose gradient of x is du A; du stands where u does. */
+static double more_matmul(const struct scene *s)
+{
+    const uint32_t *n = s->row->n;
+    double sum = 0;
+    for (size_t i = 0; i < n[0]; i++)
+        for (size_t l = 0; l < n[7]; l++)
+            for (size_t c = 0; c < n[2]; c++)
+                sum += ref_in[2][i * n[7] + l] * ref_in[0][i * n[2] + c] * ref_in[4][l * n[2] + c];
+    return sum;
+}
+
+/* ---- lora: m, r, k, room behind a row of x, dropout in 1/1000, first token ---- */
 
 enum { TENSOR = 2, STEP = 3 };
 
-static void shape_lora_a(struct scene *s)
+static void shape_lora(struct scene *s)
 {
     const uint32_t *n = s->row->n;
     double p = n[4] / 1000.0;
@@ -272,10 +306,11 @@ static void shape_lora_a(struct scene *s)
             s, (enum pass)pass,
             (const uint32_t[8]){ n[0], n[1], n[2], n[2] + n[3], (uint32_t)(p * 0x1p32), TENSOR, STEP, n[5] });
         s->args[pass].f[0] = (float)(1 / (1 - p));
+        s->args[pass].f[1] = LORA_SCALE;
     }
 }
 
-static void ref_lora_a(const struct scene *s, double *const out[OUTPUTS])
+static void ref_lora(const struct scene *s, double *const out[OUTPUTS])
 {
     static double kept[FLOATS];
     const uint32_t *n = s->row->n, threshold = s->args[0].d[4];
@@ -285,33 +320,17 @@ static void ref_lora_a(const struct scene *s, double *const out[OUTPUTS])
         kept[i] = b.w[e & 3] >= threshold ? ref_in[0][i] * (double)s->args[0].f[0] : 0;
     }
     product(kept, ref_in[1], n[0], n[1], n[2], out[0]);
-}
-
-/* ---- lora_b: m, n, r, room behind a row of y ---- */
-
-static const float LORA_SCALE = 1.75f;
-
-static void shape_lora_b(struct scene *s)
-{
-    const uint32_t *n = s->row->n;
-    s->in[0] = rows_of(n[0], n[2], 0);
-    s->in[1] = rows_of(n[1], n[2], 0);
-    s->out[0] = adding(rows_of(n[0], n[1], n[3]));
-    s->dy = rows_of(n[0], n[1], n[3]);
-    s->grad[0] = s->in[0];
-    s->grad[1] = adding(s->in[1]);
-    for (int pass = 0; pass < PASS_COUNT; pass++) {
-        set_d(s, (enum pass)pass, (const uint32_t[8]){ n[0], n[1], n[2], n[1] + n[3] });
-        s->args[pass].f[0] = LORA_SCALE;
-    }
-}
-
-static void ref_lora_b(const struct scene *s, double *const out[OUTPUTS])
-{
-    const uint32_t *n = s->row->n;
-    product(ref_in[0], ref_in[1], n[0], n[1], n[2], out[0]);
     for (size_t i = 0; i < s->out[0].n; i++)
         out[0][i] *= (double)LORA_SCALE;
+}
+
+/* du times x A^T, without the scale: in bwd0 dy is du, which has it already. */
+static void loss_lora(const struct scene *s, double *out)
+{
+    double *const to[OUTPUTS] = { out };
+    ref_lora(s, to);
+    for (size_t i = 0; i < s->out[0].n && s->pass == PASS_bwd0; i++)
+        out[i] /= (double)LORA_SCALE;
 }
 
 /* ---- gather: rows taken, rows there, width ---- */
@@ -457,14 +476,14 @@ static void ref_peak(const struct scene *s, double *const out[OUTPUTS])
 // clang-format off
 #define SPEC(op, ...) [OP_##op] = { .shape = shape_##op, .ref = ref_##op, .p = __VA_ARGS__ }
 const struct spec SPECS[OP_COUNT] = {
-    SPEC(embed,     { "iax" }),
+    SPEC(embed,     { "iaxg" }),
     SPEC(rmsnorm,   { "abx", "ab+A" }, .by_row = "ax+A"),
     SPEC(rope,      { "xib", "Aib" }, .by_row = "xiA"),
     SPEC(attention, { "abcxyi", "abcxyi+A", "&abcxyi+BC" }, .needs_forward = true, .same_bits = true),
     SPEC(swiglu,    { "abx", "ab+A", "ab+B" }),
-    SPEC(matmul,    { "abx", "0b+A", "a0+B" }, .same_bits = true, .by_row = "ax+A"),
-    SPEC(lora_a,    { "abxs", "0b+As", "a0+Bs" }, .same_bits = true, .by_row = "ax+A"),
-    SPEC(lora_b,    { "abx", "0b+A", "a0+B" }, .same_bits = true, .by_row = "ax+A"),
+    SPEC(matmul,    { "abx0cd0g", "0b+Acetg", "a0+B" }, .more = more_matmul, .same_bits = true,
+                      .by_row = "acx+A"),
+    SPEC(lora,      { "abxs", "0b+As", "a0+Bs" }, .loss = loss_lora, .same_bits = true, .by_row = "ax+A"),
     SPEC(gather,    { "aix", "0i+A" }),
     SPEC(xent,      { "aix", "Aix+" }, .needs_forward = true, .loss = loss_xent, .by_row = "aix+A"),
     SPEC(sumsq,     { "ax" }),

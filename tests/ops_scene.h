@@ -4,8 +4,9 @@
 
 #include "gpu/device.h"
 #include "gpu/op.h"
+#include "gpu/weight.h"
 
-enum { INPUTS = 5, OUTPUTS = 3, SIZES = 6, FLOATS = 1 << 20, GUARD = 1024, ARENA = 16 << 20 };
+enum { INPUTS = 5, OUTPUTS = 3, SIZES = 8, FLOATS = 1 << 20, GUARD = 1024, ARENA = 16 << 20 };
 
 /* What an output or gradient holds before the operator runs, and so what it holds after. */
 enum before {
@@ -16,12 +17,16 @@ enum before {
     BEFORE_A,      /* a gradient in place of input 0 */
 };
 
-/* [n / width, width] floats, in rows of `stride` or packed as weights are. */
+/* [n / width, width] floats, in rows of `stride`, or packed as weights are: units, groups, and units turned.
+ * */
 struct tensor {
     size_t n, width, stride;
+    size_t room; /* floats behind it that kernels may read */
     bool packed;
+    enum weight format;
     enum before before;
-    size_t at, floats; /* first byte in the arena; size there */
+    size_t at, floats;           /* first byte in the arena; size there */
+    size_t groups_at, turned_at; /* bytes, of a packed one */
 };
 
 struct row;
@@ -34,6 +39,7 @@ struct scene {
     size_t end;                      /* of the arena that is in use */
     struct op_args args[PASS_COUNT]; /* sizes and scalars */
     uint64_t seed;
+    enum pass pass; /* under way */
     bool no_bwd1;
 };
 
@@ -51,8 +57,10 @@ struct spec {
     void (*values)(void); /* changes ref_in where not everything in [-2, 2) makes sense */
     /* What dy is the cotangent of, where that is not output 0. */
     void (*loss)(const struct scene *s, double *out);
-    /* Pointers of each pass: a-e inputs, i words, x-z outputs, + dy, A-E gradients, 0 nothing, s seed, & a
-     * block of all that follow. */
+    /* A part of the loss with cotangents of its own. */
+    double (*more)(const struct scene *s);
+    /* Pointers of each pass: a-e inputs, g groups and t turned units of the packed one, i words, x-z outputs,
+     * + dy, A-E gradients, 0 nothing, s seed, & a block of all that follow. */
     const char *p[PASS_COUNT];
     bool needs_forward; /* its backward passes read outputs */
     bool same_bits;     /* every variant adds in the same order */

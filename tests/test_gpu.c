@@ -244,8 +244,9 @@ START_TEST(recorded_work_runs_in_order)
     for (size_t i = 0; i < 20; i++) {
         uint64_t from = i % 2 ? 4 : 0, to = i % 2 ? 0 : 4;
         struct op_call call = {
-            .op = OP_lora_b,
-            .args = { .p = { a.addr + from, unit.addr, a.addr + to }, .d = { 1, 1, 1, 1 }, .f = { 1 } },
+            .op = OP_lora,
+            .pass = PASS_bwd0,
+            .args = { .p = { 0, unit.addr, a.addr + from, a.addr + to }, .d = { 1, 1, 1, 1 } },
         };
         OK(op_run(gpu, &call, &st));
     }

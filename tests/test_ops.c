@@ -13,6 +13,7 @@
  * A row's seed comes from the row, so it fails alone and again. LETHE_SEEDS=100 runs a hundred seeds a row
  * and prints the worst error, which is how tolerances are chosen. LETHE_FULL=1 runs the slow rows too.
  */
+#include "model/quant.h"
 #include "tests/ops_scene.h"
 
 #include <check.h>
@@ -33,6 +34,10 @@ static const struct row TABLE[] = {
     { OP_embed, { 1, 1, 2 },                  .fwd = 1e-6 }, /* 0.0e+00 */
     { OP_embed, { 7, 37, 48 },                .fwd = 1e-6 }, /* 0.0e+00 */
     { OP_embed, { 65, 16, 64 },               .fwd = 1e-6 }, /* 0.0e+00 */
+    { OP_embed, { 9, 37, 48, WEIGHT_f16 },    .fwd = 1e-6 }, /* 0.0e+00 */
+    { OP_embed, { 9, 37, 48, WEIGHT_bf16 },   .fwd = 1e-6 }, /* 0.0e+00 */
+    { OP_embed, { 9, 37, 64, WEIGHT_q4 },     .fwd = 1e-6 }, /* 0.0e+00 */
+    { OP_embed, { 9, 37, 96, WEIGHT_q8 },     .fwd = 1e-6 }, /* 0.0e+00 */
     /* rows, width */
     { OP_rmsnorm, { 1, 1 },                   .fwd = 1e-6, .bwd = 2e-5 }, /* 7.4e-08 2.2e-06 */
     { OP_rmsnorm, { 5, 127 },                 .fwd = 2e-6, .bwd = 5e-6 }, /* 2.6e-07 5.4e-07 */
@@ -58,7 +63,7 @@ static const struct row TABLE[] = {
     { OP_swiglu, { 63 },                      .fwd = 1e-6, .bwd = 1e-6 }, /* 9.9e-08 1.3e-07 */
     { OP_swiglu, { 65 },                      .fwd = 1e-6, .bwd = 1e-6 }, /* 1.1e-07 1.3e-07 */
     { OP_swiglu, { 65537 },                   .fwd = 1e-6, .bwd = 1e-6 }, /* 1.4e-07 1.0e-07 */
-    /* m, n, k, room behind a row of x, of y, 1 to add */
+    /* m, n, k, room behind a row of x, of y, 1 to add, format, rank of an adapter */
     { OP_matmul, { 1, 2, 16, 0, 0, 0 },       .fwd = 4e-6, .bwd = 1e-6 }, /* 4.8e-07 1.7e-07 */
     { OP_matmul, { 12, 64, 48, 0, 0, 1 },     .fwd = 3e-5, .bwd = 4e-5 }, /* 3.2e-06 4.4e-06 */
     { OP_matmul, { 13, 65, 32, 16, 3, 0 },    .fwd = 2e-5, .bwd = 2e-5 }, /* 2.5e-06 2.3e-06 */
@@ -66,16 +71,18 @@ static const struct row TABLE[] = {
     { OP_matmul, { 37, 192, 64, 0, 16, 0 },   .fwd = 6e-5, .bwd = 6e-5 }, /* 6.1e-06 6.3e-06 */
     { OP_matmul, { 2, 17, 576, 0, 1, 1 },     .fwd = 1e-4, .bwd = 8e-6 }, /* 1.6e-05 8.2e-07 */
     { OP_matmul, { 100, 300, 160, 8, 4, 0 },  .fwd = 1e-4, .bwd = 1e-5, .full = true }, /* 1.0e-05 1.0e-06 */
+    { OP_matmul, { 33, 80, 96, 0, 0, 1, WEIGHT_f32, 8 },  .fwd = 6e-5, .bwd = 6e-5 }, /* - */
+    { OP_matmul, { 37, 65, 64, 0, 1, 0, WEIGHT_f16, 3 },  .fwd = 6e-5, .bwd = 6e-5 }, /* - */
+    { OP_matmul, { 12, 48, 80, 8, 0, 0, WEIGHT_bf16 },    .fwd = 6e-5, .bwd = 6e-5 }, /* - */
+    { OP_matmul, { 45, 96, 160, 0, 8, 1, WEIGHT_q4, 8 },  .fwd = 1e-4, .bwd = 1e-4 }, /* - */
+    { OP_matmul, { 31, 33, 96, 0, 1, 0, WEIGHT_q4 },      .fwd = 1e-4, .bwd = 6e-5 }, /* - */
+    { OP_matmul, { 70, 128, 96, 4, 4, 1, WEIGHT_q8, 16 }, .fwd = 2e-4, .bwd = 2e-4 }, /* - */
+    { OP_matmul, { 5, 17, 576, 0, 1, 0, WEIGHT_q8 },      .fwd = 2e-4, .bwd = 6e-5 }, /* - */
     /* m, r, k, room behind a row of x, dropout in 1/1000, first token */
-    { OP_lora_a, { 1, 1, 16, 0, 0, 0 },       .fwd = 3e-6, .bwd = 1e-6 }, /* 3.9e-07 9.7e-08 */
-    { OP_lora_a, { 17, 8, 64, 16, 0, 0 },     .fwd = 4e-5, .bwd = 9e-6 }, /* 4.0e-06 9.0e-07 */
-    { OP_lora_a, { 37, 8, 48, 0, 100, 5 },    .fwd = 4e-5, .bwd = 1e-5 }, /* 4.1e-06 1.4e-06 */
-    { OP_lora_a, { 13, 17, 96, 0, 500, 0x7ffffff }, .fwd = 5e-5, .bwd = 1e-5 }, /* 5.6e-06 1.4e-06 */
-    /* m, n, r, room behind a row of y */
-    { OP_lora_b, { 1, 1, 1, 1 },              .fwd = 1e-6, .bwd = 1e-6 }, /* 6.6e-08 7.9e-08 */
-    { OP_lora_b, { 17, 64, 8, 0 },            .fwd = 1e-5, .bwd = 5e-5 }, /* 1.2e-06 5.9e-06 */
-    { OP_lora_b, { 37, 48, 8, 16 },           .fwd = 1e-5, .bwd = 3e-5 }, /* 1.2e-06 3.4e-06 */
-    { OP_lora_b, { 13, 80, 17, 2 },           .fwd = 2e-5, .bwd = 6e-5 }, /* 2.1e-06 6.1e-06 */
+    { OP_lora, { 1, 1, 16, 0, 0, 0 },       .fwd = 3e-6, .bwd = 1e-6 }, /* 3.9e-07 9.7e-08 */
+    { OP_lora, { 17, 8, 64, 16, 0, 0 },     .fwd = 4e-5, .bwd = 9e-6 }, /* 4.0e-06 9.0e-07 */
+    { OP_lora, { 37, 8, 48, 0, 100, 5 },    .fwd = 4e-5, .bwd = 1e-5 }, /* 4.1e-06 1.4e-06 */
+    { OP_lora, { 13, 17, 96, 0, 500, 0x7ffffff }, .fwd = 5e-5, .bwd = 1e-5 }, /* 5.6e-06 1.4e-06 */
     /* rows taken, rows there, width */
     { OP_gather, { 1, 1, 1 },                 .fwd = 1e-6, .bwd = 1e-6 }, /* 0.0e+00 4.3e-12 */
     { OP_gather, { 5, 23, 65 },               .fwd = 1e-6, .bwd = 1e-6 }, /* 0.0e+00 4.4e-12 */
@@ -168,10 +175,7 @@ static void edges_close(bool closed)
 
 static size_t place_of(const struct tensor *t, size_t i)
 {
-    size_t row = i / t->width, c = i % t->width;
-    if (t->packed)
-        return (row / 16 * (t->width / 2) + c / 2) * 32 + row % 16 * 2 + c % 2;
-    return row * t->stride + c;
+    return i / t->width * t->stride + i % t->width;
 }
 
 static void take(struct scene *s, struct tensor *t)
@@ -180,7 +184,15 @@ static void take(struct scene *s, struct tensor *t)
         return;
     size_t rows = t->n / t->width;
     t->at = (s->end + GUARD + 255) & ~(size_t)255;
-    t->floats = t->packed ? (rows + 15) / 16 * 16 * t->width : rows * t->stride;
+    t->floats = rows * t->stride + t->room;
+    if (t->packed) {
+        const size_t units = weight_units_bytes(t->format, rows, t->width),
+                     groups = weight_groups_bytes(t->format, rows, t->width),
+                     turned = weight_units_bytes(t->format, (t->width + 15) / 16 * 16, (rows + 15) / 16 * 16);
+        t->floats = (units + groups + turned) / sizeof(float);
+        t->groups_at = units;
+        t->turned_at = units + groups;
+    }
     s->end = t->at + t->floats * sizeof(float);
     if (edges) {
         const size_t bytes = (t->floats * sizeof(float) + 15) & ~(size_t)15;
@@ -227,6 +239,67 @@ static void prepare(const struct tensor *t, const struct tensor *source)
     }
 }
 
+enum { COLUMNS_MAX = 2048 };
+
+/* A random value that the format holds, as it stands in the rows that are packed. */
+static double packed_value(enum weight w, size_t at, float *values, uint16_t *halves, int8_t *codes,
+                           const float *group)
+{
+    switch (w) {
+    case WEIGHT_f16:
+        halves[at] = f16_of_f32((float)uniform());
+        return (double)f16_to_f32(halves[at]);
+    case WEIGHT_bf16:
+        halves[at] = (uint16_t)(0x3f00 | uniform_below(256) | uniform_below(2) << 15);
+        return (double)bf16_to_f32(halves[at]);
+    case WEIGHT_q4:
+        codes[at] = (int8_t)uniform_below(16);
+        return (double)((float)codes[at] * group[0] + group[1]);
+    case WEIGHT_q8:
+        codes[at] = (int8_t)((int)uniform_below(256) - 128);
+        return (double)((float)codes[at] * group[at % WEIGHT_GROUP / 16]);
+    default:
+        values[at] = (float)uniform();
+        return (double)values[at];
+    }
+}
+
+/* The tensor's rows in its format, panel by panel, and the same values for the reference. */
+static void fill_packed(const struct tensor *t, double *values_out)
+{
+    static float values[16 * COLUMNS_MAX], groups[16 * COLUMNS_MAX];
+    static uint16_t halves[16 * COLUMNS_MAX];
+    static int8_t codes[16 * COLUMNS_MAX];
+    const struct weight_rows panel = { values, halves, codes, groups };
+    const size_t rows = t->n / t->width, width = t->width;
+    ck_assert_uint_le(width, COLUMNS_MAX);
+    for (size_t first = 0; first < rows; first += WEIGHT_PANEL) {
+        memset(values, 0, sizeof values);
+        memset(halves, 0, sizeof halves);
+        memset(codes, 0, sizeof codes);
+        for (size_t i = 0; i < 16 * (width / WEIGHT_GROUP) * 2; i++)
+            groups[i] = (float)uniform() / (t->format == WEIGHT_q8 ? 64 : i % 2 ? 1 : 8);
+        for (size_t r = 0; r < WEIGHT_PANEL && first + r < rows; r++)
+            for (size_t c = 0; c < width; c++)
+                values_out[(first + r) * width + c] =
+                    packed_value(t->format, r * width + c, values, halves, codes,
+                                 &groups[(r * (width / WEIGHT_GROUP) + c / WEIGHT_GROUP) * 2]);
+        weight_pack(t->format, &panel, (uint32_t)width,
+                    &before[t->at + weight_units_at(t->format, first, width)],
+                    &before[t->at + t->groups_at + weight_groups_at(t->format, first, width)]);
+        weight_turn(t->format, &panel, (uint32_t)width, (uint32_t)first, (uint32_t)rows,
+                    &before[t->at + t->turned_at]);
+    }
+}
+
+static const struct tensor *packed_of(const struct scene *s)
+{
+    size_t i = 0;
+    while (i < INPUTS - 1 && !s->in[i].packed)
+        i++;
+    return &s->in[i];
+}
+
 static void fill_inputs(struct scene *s)
 {
     for (size_t i = 0; i < INPUTS; i++) {
@@ -236,8 +309,10 @@ static void fill_inputs(struct scene *s)
     if (SPECS[s->row->op].values)
         SPECS[s->row->op].values();
     for (size_t i = 0; i < INPUTS; i++) {
-        if (s->in[i].packed)
-            memset(&before[s->in[i].at], 0, s->in[i].floats * sizeof(float));
+        if (s->in[i].packed) {
+            fill_packed(&s->in[i], ref_in[i]);
+            continue;
+        }
         for (size_t j = 0; j < s->in[i].n; j++) {
             put(&s->in[i], j, (float)ref_in[i][j]);
             ref_in[i][j] = (double)(float)ref_in[i][j];
@@ -267,6 +342,7 @@ static void scene_make(const struct row *row, uint64_t seed, struct scene *s)
         if (s->grad[i].n == 0) {
             s->grad[i] = s->in[i];
             s->grad[i].packed = false;
+            s->grad[i].room = 0;
             s->grad[i].stride = s->in[i].stride ? s->in[i].stride : s->in[i].width;
         }
         take(s, &s->grad[i]);
@@ -293,6 +369,10 @@ static uint64_t pointer(const struct scene *s, char c)
         return arena.addr + s->ints.at;
     case '+':
         return arena.addr + s->dy.at;
+    case 'g':
+        return arena.addr + packed_of(s)->at + packed_of(s)->groups_at;
+    case 't':
+        return arena.addr + packed_of(s)->at + packed_of(s)->turned_at;
     case '&':
         return arena.addr + s->block;
     default:
@@ -321,6 +401,20 @@ static void record(const struct scene *s, struct op_call *call)
         call->args.d[4] = first == 0;
         OK(op_run(gpu, call, &st));
     }
+}
+
+/* Whether the variant has the pass, on this device and for these sizes. */
+static bool serves(const struct row *row, enum pass pass, enum variant variant)
+{
+    static struct scene s;
+    if (!op_serves(gpu, row->op, pass, variant))
+        return false;
+    s = (struct scene){ .row = row };
+    SPECS[row->op].shape(&s);
+    struct op_call call = { .op = row->op, .pass = pass, .variant = variant, .args = s.args[pass] };
+    for (size_t i = 0; SPECS[row->op].p[pass] && SPECS[row->op].p[pass][i] && i < 8; i++)
+        call.args.p[i] = SPECS[row->op].p[pass][i] != '0';
+    return op_fits(&call);
 }
 
 static void scene_run(const struct scene *s, enum pass pass, enum variant variant)
@@ -421,6 +515,8 @@ static double slope(const struct scene *s, size_t input, size_t j)
     double sum = 0;
     for (int side = 0; side < 2; side++) {
         ref_in[input][j] = side ? x - h : x + h;
+        if (spec->more)
+            sum += (side ? -1 : 1) * spec->more(s) / (2 * h);
         if (spec->loss)
             spec->loss(s, side ? ref_below[0] : ref_above[0]);
         else
@@ -483,6 +579,7 @@ static double pass_check(const struct row *row, enum pass pass, enum variant var
 {
     static struct scene s;
     scene_make(row, seed, &s);
+    s.pass = pass;
     if (pass == PASS_bwd1 && s.no_bwd1)
         return 0;
     if (pass != PASS_fwd && SPECS[row->op].needs_forward) {
@@ -508,7 +605,7 @@ START_TEST(operator_agrees)
     }
     for (int v = 0; v < VARIANT_COUNT; v++) {
         for (int pass = 0; pass < PASS_COUNT; pass++) {
-            if (!op_serves(gpu, row->op, (enum pass)pass, (enum variant)v))
+            if (!serves(row, (enum pass)pass, (enum variant)v))
                 continue;
             double worst = 0;
             for (uint64_t seed = 0; seed < seeds(); seed++)
@@ -534,7 +631,7 @@ START_TEST(nothing_is_read_behind_a_tensor)
     edges = true;
     for (int v = 0; v < VARIANT_COUNT; v++) {
         for (int pass = 0; pass < PASS_COUNT; pass++) {
-            if (!op_serves(gpu, row->op, (enum pass)pass, (enum variant)v))
+            if (!serves(row, (enum pass)pass, (enum variant)v))
                 continue;
             scene_make(row, 0, &s);
             if (pass == PASS_bwd1 && s.no_bwd1)
@@ -558,8 +655,9 @@ static const struct row ALONE[] = {
     { .op = OP_rope, .n = { 7, 2, 32, 1, 0 } },
     { .op = OP_matmul, .n = { 37, 65, 48, 2, 1, 0 } },
     { .op = OP_matmul, .n = { 18, 192, 64, 0, 0, 1 } },
-    { .op = OP_lora_a, .n = { 37, 8, 64, 0, 0, 0 } },
-    { .op = OP_lora_b, .n = { 37, 66, 8, 0 } },
+    { .op = OP_matmul, .n = { 35, 80, 96, 0, 0, 1, WEIGHT_q4, 8 } },
+    { .op = OP_matmul, .n = { 33, 32, 64, 0, 0, 0, WEIGHT_q8 } },
+    { .op = OP_lora, .n = { 37, 8, 64, 0, 0, 0 } },
     { .op = OP_xent, .n = { 19, 300, 16, 128 } },
 };
 // clang-format on
@@ -643,7 +741,7 @@ START_TEST(rows_keep_their_bits)
     for (int i = 0; i < VARIANT_COUNT * 2; i++) {
         enum variant variant = (enum variant)(i / 2);
         enum pass pass = (enum pass)(i % 2);
-        if (!op_serves(gpu, row->op, pass, variant))
+        if (!serves(row, pass, variant))
             continue;
         scene_make(row, 0, &s);
         if (pass != PASS_fwd && SPECS[row->op].needs_forward) {
@@ -766,11 +864,11 @@ START_TEST(dropout_keeps_what_the_formats_say)
     struct op_args args = {
         .p = { put_floats(&arena, 0, ones, 8), put_floats(&arena, 256, unit, 64), arena.addr + 1024, 7 },
         .d = { 1, 8, 8, 8, 0x80000000u, 2, 3, 0 },
-        .f = { 2 },
+        .f = { 2, 1 },
     };
     for (int v = 0; v < VARIANT_COUNT; v++) {
-        struct op_call call = { .op = OP_lora_a, .variant = (enum variant)v, .args = args };
-        if (!op_serves(gpu, OP_lora_a, PASS_fwd, call.variant))
+        struct op_call call = { .op = OP_lora, .variant = (enum variant)v, .args = args };
+        if (!op_serves(gpu, OP_lora, PASS_fwd, call.variant))
             continue;
         OK(op_run(gpu, &call, &st));
         OK(gpu_submit(gpu, &st));

@@ -46,6 +46,38 @@ START_TEST(values_have_the_reference_bits)
 }
 END_TEST
 
+/* What the device makes of codes and groups, in one product and one sum of f32, is what the file means. */
+START_TEST(codes_have_the_reference_values)
+{
+    const struct quant_type *type = quant_find(TYPES[_i]);
+    if (!type->codes) {
+        ck_assert(!weight_grouped(type->weight));
+        return;
+    }
+    struct str blocks = golden(type->name, "blocks"), values = golden(type->name, "values");
+    const size_t n = blocks.size / type->bytes * type->block;
+    int8_t *codes = mem_calloc(n, sizeof *codes);
+    float *groups = mem_calloc(n / WEIGHT_GROUP * 2, sizeof *groups);
+    ck_assert(codes && groups);
+    quant_codes(type, (const uint8_t *)blocks.data, n, 0, 1, codes, groups);
+    for (size_t i = 0; i < n; i++) {
+        const float *group = &groups[i / WEIGHT_GROUP * 2];
+        const bool q4 = type->weight == WEIGHT_q4;
+        const float have =
+            q4 ? (float)codes[i] * group[0] + group[1] : (float)codes[i] * group[i % WEIGHT_GROUP / 16];
+        float want;
+        memcpy(&want, values.data + i * sizeof want, sizeof want);
+        ck_assert_msg(have == want || (isnan(have) && isnan(want)), "%s value %zu: %a, the reference has %a",
+                      type->name, i, (double)have, (double)want);
+        ck_assert(!q4 || (codes[i] >= 0 && codes[i] < 16));
+    }
+    mem_free(codes);
+    mem_free(groups);
+    str_release(&blocks);
+    str_release(&values);
+}
+END_TEST
+
 /* Rows first … first + rows - 1 are those of the whole, and nothing else is written. */
 START_TEST(a_range_of_rows_is_part_of_the_whole)
 {
@@ -114,6 +146,7 @@ int main(void)
     Suite *suite = suite_create("quant");
     TCase *tc = tcase_create("types");
     tcase_add_loop_test(tc, values_have_the_reference_bits, 0, TYPES_N);
+    tcase_add_loop_test(tc, codes_have_the_reference_values, 0, TYPES_N);
     tcase_add_loop_test(tc, a_range_of_rows_is_part_of_the_whole, 0, TYPES_N);
     tcase_add_test(tc, sizes_of_blocks);
     tcase_add_test(tc, halves);

@@ -29,7 +29,7 @@ static void opened(void)
     st = (struct status){ 0 };
     ck_assert_msg(path_exists(model_path()), "%s is not there: scripts/setup.sh brings it", model_path());
     OK(gpu_open(NULL, &gpu, &st));
-    OK(model_open(model_path(), gpu, NULL, &model, &st));
+    OK(model_open(model_path(), gpu, &(struct model_options){ .train = true }, &model, &st));
     OK(safetensors_open(TESTS_DIR "/golden/real/golden.safetensors", &golden, &st));
 }
 

@@ -19,7 +19,7 @@ static void opened(void)
 {
     st = (struct status){ 0 };
     OK(gpu_open(NULL, &gpu, &st));
-    OK(model_open(FIXTURE_MODEL, gpu, NULL, &model, &st));
+    OK(model_open(FIXTURE_MODEL, gpu, &(struct model_options){ .train = true }, &model, &st));
 }
 
 static void closed(void)

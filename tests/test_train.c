@@ -27,7 +27,7 @@ static char folder[64];
 static void device_open(void)
 {
     OK(gpu_open(NULL, &gpu, &st));
-    OK(model_open(FIXTURE_MODEL, gpu, NULL, &model, &st));
+    OK(model_open(FIXTURE_MODEL, gpu, &(struct model_options){ .train = true }, &model, &st));
 }
 
 static void folder_open(void)

@@ -43,9 +43,3 @@ const uint TERMS = PASS == BWD1 ? 0x80000000 : 64;
     for (uint each_row = gl_WorkGroupID.x, row = min(each_row, (n) - 1); each_row < (n);            \
          each_row += gl_NumWorkGroups.x, row = min(each_row, (n) - 1))
 #define EACH_COLUMN(c, n) for (uint c = gl_LocalInvocationID.x; c < (n); c += WG)
-
-// Where element (n, k) of a packed weight [N, K] stands: blocks of 16 rows, in them pairs along K.
-uint packed_at(uint n, uint k, uint width)
-{
-    return (n / 16 * (width / 2) + k / 2) * 32 + n % 16 * 2 + k % 2;
-}
