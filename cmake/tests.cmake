@@ -53,6 +53,11 @@ foreach(source IN LISTS test_sources)
     ENVIRONMENT "${test_environment}")
 endforeach()
 
+# The rows of the operators' table that are too slow for every change.
+add_test(NAME test_ops_full COMMAND ${test_start} $<TARGET_FILE:test_ops>)
+set_tests_properties(test_ops_full PROPERTIES LABELS full TIMEOUT 1500 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+  ENVIRONMENT "${test_environment};LETHE_FULL=1;CK_DEFAULT_TIMEOUT=900")
+
 add_test(NAME tidy COMMAND ${CMAKE_SOURCE_DIR}/tests/tidy.sh ${CMAKE_SOURCE_DIR})
 set_tests_properties(tidy PROPERTIES LABELS quick)
 file(GLOB cli_tests CONFIGURE_DEPENDS tests/cli/*.sh)

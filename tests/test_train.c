@@ -240,7 +240,7 @@ START_TEST(micro_batches_do_not_change_the_gradient)
     gradient_of(&narrow, &d, 1, &parts, &many);
     ck_assert_uint_eq(one.tokens, many.tokens);
     ck_assert_uint_eq(one.supervised, many.supervised);
-    ck_assert_double_eq_tol(one.loss, many.loss, 1e-6);
+    ck_assert_double_eq_tol(one.loss, many.loss, 3e-6); /* lavapipe 3.5e-7, SwiftShader 1.0e-6 */
     for (size_t i = 0; i < whole.n; i++) {
         const struct adapter_part *p = &whole.parts[i], *q = &parts.parts[i];
         const double a = distance(q->a, p->a, (size_t)p->r * p->in),
