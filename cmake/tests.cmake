@@ -6,7 +6,7 @@ file(GLOB test_sources CONFIGURE_DEPENDS tests/test_*.c)
 file(GLOB test_helpers CONFIGURE_DEPENDS tests/*.c)
 list(FILTER test_helpers EXCLUDE REGEX "/(test|fuzz)_[^/]*\\.c$")
 add_library(test_help STATIC ${test_helpers})
-target_link_libraries(test_help PUBLIC cli train model gpu reports eval probes base PkgConfig::CHECK)
+target_link_libraries(test_help PUBLIC cli train model selftest gpu reports eval probes base PkgConfig::CHECK)
 # Tests find the software drivers of scripts/setup.sh in any shell, as lethe does; another driver that is set stays.
 # The best one may bring a C library of its own (gpu/launch.h): programs that open a device then start under it,
 # unless a sanitizer or the validation layers, which belong to the system's C library, are in the build.
@@ -88,7 +88,7 @@ foreach(source IN LISTS fuzzers)
 endforeach()
 
 # Every header compiles alone.
-file(GLOB headers CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} base/*.h gpu/*.h model/*.h train/*.h probes/*.h
+file(GLOB headers CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} base/*.h gpu/*.h selftest/*.h model/*.h train/*.h probes/*.h
   eval/*.h reports/*.h cli/*.h)
 foreach(header IN LISTS headers)
   string(MAKE_C_IDENTIFIER ${header} name)

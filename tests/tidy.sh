@@ -3,7 +3,7 @@
 # ask for a second look. Prints every breach as file:line: what, and exits 1 when there is one.
 cd "${1:-.}" || exit 2
 
-files() { find base gpu model train probes eval reports cli bench tests shaders -name "$1" 2>/dev/null | sort; }
+files() { find base gpu selftest model train probes eval reports cli bench tests shaders -name "$1" 2>/dev/null | sort; }
 
 # shellcheck disable=SC2016
 { files '*.c'; files '*.h'; files '*.comp'; files '*.glsl'; } | xargs awk '
@@ -20,7 +20,7 @@ function own(header, list,    words, n, i) {
 }
 BEGIN {
     allow("base", ""); allow("gpu", "base"); allow("model", "base gpu"); allow("train", "base gpu model")
-    allow("probes", "base"); allow("eval", "base probes"); allow("reports", "base eval probes")
+    allow("selftest", "base gpu model"); allow("probes", "base"); allow("eval", "base probes"); allow("reports", "base eval probes")
     free["cli"] = free["tests"] = free["bench"] = free["shaders"] = 1
     own("volk.h", "gpu"); own("vulkan/", "gpu tests"); own("cJSON.h", "base"); own("cjson/", "base")
     own("openssl/", "base reports tests"); own("archive.h", "reports tests"); own("archive_entry.h", "reports tests")

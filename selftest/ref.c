@@ -1,33 +1,10 @@
 /* The operators as formulas in double precision, and what shapes their tensors have. */
-#include "tests/ops_scene.h"
+#include "selftest/scene.h"
 
 #include "base/rng.h"
 
 #include <math.h>
 #include <string.h>
-
-double ref_in[INPUTS][FLOATS];
-uint32_t words[FLOATS];
-static uint64_t stream;
-
-void uniform_seed(uint64_t seed)
-{
-    stream = seed | 1;
-}
-
-double uniform(void) /* xorshift64 */
-{
-    stream ^= stream << 13;
-    stream ^= stream >> 7;
-    stream ^= stream << 17;
-    return (double)(stream >> 11) * 0x1p-53 * 4 - 2;
-}
-
-uint32_t uniform_below(uint32_t n)
-{
-    uint32_t i = (uint32_t)((uniform() + 2) / 4 * n);
-    return i < n ? i : n - 1;
-}
 
 static struct tensor rows_of(size_t rows, size_t width, size_t pad)
 {
@@ -69,7 +46,7 @@ static void shape_embed(struct scene *s)
     s->out[0] = rows_of(n[0], n[2], 0);
     s->ints = rows_of(1, n[0], 0);
     for (uint32_t i = 0; i < n[0]; i++)
-        words[i] = uniform_below(n[1]);
+        s->words[i] = uniform_below(s, n[1]);
     D(s, fwd, n[0] * n[2], n[2], n[3]);
 }
 
@@ -77,7 +54,7 @@ static void ref_embed(const struct scene *s, double *const out[OUTPUTS])
 {
     size_t width = s->row->n[2];
     for (size_t i = 0; i < s->out[0].n; i++)
-        out[0][i] = ref_in[0][words[i / width] * width + i % width];
+        out[0][i] = s->ref_in[0][s->words[i / width] * width + i % width];
 }
 
 /* ---- rmsnorm: rows, width ---- */
@@ -103,9 +80,9 @@ static void ref_rmsnorm(const struct scene *s, double *const out[OUTPUTS])
     for (size_t at = 0; at < s->out[0].n; at += width) {
         double sum = 0;
         for (size_t c = 0; c < width; c++)
-            sum += ref_in[0][at + c] * ref_in[0][at + c];
+            sum += s->ref_in[0][at + c] * s->ref_in[0][at + c];
         for (size_t c = 0; c < width; c++)
-            out[0][at + c] = ref_in[1][c] * ref_in[0][at + c] / sqrt(sum / (double)width + (double)EPS);
+            out[0][at + c] = s->ref_in[1][c] * s->ref_in[0][at + c] / sqrt(sum / (double)width + (double)EPS);
     }
 }
 
@@ -123,7 +100,7 @@ static void shape_rope(struct scene *s)
     s->out[0].before = s->grad[0].before = BEFORE_INPUT;
     s->ints = rows_of(1, n[0], 0);
     for (uint32_t i = 0; i < n[0]; i++)
-        words[i] = uniform_below(POSITIONS);
+        s->words[i] = uniform_below(s, POSITIONS);
     D(s, fwd, n[0] * width / 2, n[1], n[2], width + n[4], n[3]);
     D(s, bwd0, n[0] * width / 2, n[1], n[2], width + n[4], n[3]);
 }
@@ -135,15 +112,15 @@ static void ref_rope(const struct scene *s, double *const out[OUTPUTS])
     for (size_t first = 0; first < s->out[0].n; first += head) {
         size_t row = first / s->in[0].width;
         for (size_t i = 0; i < pairs; i++) {
-            const double *turn = &ref_in[1][(words[row] * pairs + i) * 2];
+            const double *turn = &s->ref_in[1][(s->words[row] * pairs + i) * 2];
             size_t a = first + (near ? 2 * i : i), b = near ? a + 1 : a + pairs;
-            out[0][a] = ref_in[0][a] * turn[0] - ref_in[0][b] * turn[1];
-            out[0][b] = ref_in[0][a] * turn[1] + ref_in[0][b] * turn[0];
+            out[0][a] = s->ref_in[0][a] * turn[0] - s->ref_in[0][b] * turn[1];
+            out[0][b] = s->ref_in[0][a] * turn[1] + s->ref_in[0][b] * turn[0];
         }
     }
 }
 
-/* ---- attention: rows, H, KV, width of a head, prefix, longest sequence ---- */
+/* ---- attention: rows, H, KV, width of a head, prefix, longest sequence, factor of the scores (0: 1) ---- */
 
 static void shape_attention(struct scene *s)
 {
@@ -157,13 +134,13 @@ static void shape_attention(struct scene *s)
     for (uint32_t row = n[4], first = n[4], end = n[4]; row < n[0]; row++) {
         if (row == end) {
             first = row;
-            end = row + 1 + uniform_below(n[5]);
+            end = row + 1 + uniform_below(s, n[5]);
             end = end < n[0] ? end : n[0];
         }
-        memcpy(&words[row * 4], (const uint32_t[4]){ 0, n[4], first, end }, 16);
+        memcpy(&s->words[row * 4], (const uint32_t[4]){ 0, n[4], first, end }, 16);
     }
     for (uint32_t row = 0; row < n[4]; row++) /* the prefix is a sequence, too */
-        memcpy(&words[row * 4], (const uint32_t[4]){ 0, 0, 0, n[4] }, 16);
+        memcpy(&s->words[row * 4], (const uint32_t[4]){ 0, 0, 0, n[4] }, 16);
     D(s, fwd, n[0] * n[1], n[1], n[2], n[3]);
     D(s, bwd0, n[0] * n[1], n[1], n[2], n[3]);
     D(s, bwd1, n[0] * n[2], n[1], n[2], n[3]);
@@ -172,17 +149,24 @@ static void shape_attention(struct scene *s)
     s->no_bwd1 = n[4] > 0;
 }
 
+/* Scores far above those before them move what keeps exp in range. */
+static void values_attention(struct scene *s)
+{
+    for (size_t i = 0; s->row->n[6] && i < s->in[0].n; i++)
+        s->ref_in[0][i] *= s->row->n[6];
+}
+
 /* One query and head: scores into p, then their softmax; returns lse. */
 static double softmax_of(const struct scene *s, size_t row, size_t head, double *p)
 {
-    const uint32_t *n = s->row->n, *span = &words[row * 4];
+    const uint32_t *n = s->row->n, *span = &s->words[row * 4];
     size_t kv = head / (n[1] / n[2]), width = n[3];
     double top = -INFINITY, sum = 0;
     for (size_t j = 0; j <= row; j++) {
         bool seen = (j >= span[0] && j < span[0] + span[1]) || j >= span[2];
         double dot = 0;
         for (size_t d = 0; d < width; d++)
-            dot += ref_in[0][(row * n[1] + head) * width + d] * ref_in[1][(j * n[2] + kv) * width + d];
+            dot += s->ref_in[0][(row * n[1] + head) * width + d] * s->ref_in[1][(j * n[2] + kv) * width + d];
         p[j] = seen ? dot / sqrt((double)width) : -INFINITY;
         top = fmax(top, p[j]);
     }
@@ -196,7 +180,7 @@ static double softmax_of(const struct scene *s, size_t row, size_t head, double 
 static void ref_attention(const struct scene *s, double *const out[OUTPUTS])
 {
     const uint32_t *n = s->row->n;
-    static double p[4096];
+    double *const p = s->scratch;
     for (size_t row = 0; row < n[0]; row++) {
         for (size_t head = 0; head < n[1]; head++) {
             size_t kv = head / (n[1] / n[2]);
@@ -204,7 +188,7 @@ static void ref_attention(const struct scene *s, double *const out[OUTPUTS])
             for (size_t d = 0; d < n[3]; d++) {
                 double sum = 0;
                 for (size_t j = 0; j <= row; j++)
-                    sum += p[j] * ref_in[2][(j * n[2] + kv) * n[3] + d];
+                    sum += p[j] * s->ref_in[2][(j * n[2] + kv) * n[3] + d];
                 out[0][(row * n[1] + head) * n[3] + d] = sum;
             }
         }
@@ -224,7 +208,7 @@ static void shape_swiglu(struct scene *s)
 static void ref_swiglu(const struct scene *s, double *const out[OUTPUTS])
 {
     for (size_t i = 0; i < s->out[0].n; i++)
-        out[0][i] = ref_in[0][i] / (1 + exp(-ref_in[0][i])) * ref_in[1][i];
+        out[0][i] = s->ref_in[0][i] / (1 + exp(-s->ref_in[0][i])) * s->ref_in[1][i];
 }
 
 /* ---- matmul: m, n, k, room behind rows of x, of y, 1 to add, format, rank of an adapter ---- */
@@ -269,10 +253,11 @@ static void product(const double *a, const double *b, size_t m, size_t n, size_t
 static void ref_matmul(const struct scene *s, double *const out[OUTPUTS])
 {
     const uint32_t *n = s->row->n;
-    product(ref_in[0], ref_in[1], n[0], n[1], n[2], out[0]);
+    product(s->ref_in[0], s->ref_in[1], n[0], n[1], n[2], out[0]);
     for (size_t i = 0; i < s->out[0].n; i++)
         for (size_t l = 0; l < n[7]; l++)
-            out[0][i] += (double)LORA_SCALE * ref_in[2][i / n[1] * n[7] + l] * ref_in[3][l * n[1] + i % n[1]];
+            out[0][i] +=
+                (double)LORA_SCALE * s->ref_in[2][i / n[1] * n[7] + l] * s->ref_in[3][l * n[1] + i % n[1]];
 }
 
 /* sum of du (x A^T), whose gradient of x is du A; du stands where u does. */
@@ -283,7 +268,7 @@ static double more_matmul(const struct scene *s)
     for (size_t i = 0; i < n[0]; i++)
         for (size_t l = 0; l < n[7]; l++)
             for (size_t c = 0; c < n[2]; c++)
-                sum += ref_in[2][i * n[7] + l] * ref_in[0][i * n[2] + c] * ref_in[4][l * n[2] + c];
+                sum += s->ref_in[2][i * n[7] + l] * s->ref_in[0][i * n[2] + c] * s->ref_in[4][l * n[2] + c];
     return sum;
 }
 
@@ -312,14 +297,14 @@ static void shape_lora(struct scene *s)
 
 static void ref_lora(const struct scene *s, double *const out[OUTPUTS])
 {
-    static double kept[FLOATS];
+    double *const kept = s->scratch;
     const uint32_t *n = s->row->n, threshold = s->args[0].d[4];
     for (size_t i = 0; i < s->in[0].n; i++) {
         uint64_t e = (uint64_t)n[5] * n[2] + i;
         struct rng_block b = rng_at(s->seed, RNG_DROPOUT, (uint32_t)(e >> 2), TENSOR, STEP);
-        kept[i] = b.w[e & 3] >= threshold ? ref_in[0][i] * (double)s->args[0].f[0] : 0;
+        kept[i] = b.w[e & 3] >= threshold ? s->ref_in[0][i] * (double)s->args[0].f[0] : 0;
     }
-    product(kept, ref_in[1], n[0], n[1], n[2], out[0]);
+    product(kept, s->ref_in[1], n[0], n[1], n[2], out[0]);
     for (size_t i = 0; i < s->out[0].n; i++)
         out[0][i] *= (double)LORA_SCALE;
 }
@@ -343,7 +328,7 @@ static void shape_gather(struct scene *s)
     s->out[0] = rows_of(n[0], n[2], 0);
     s->ints = rows_of(1, n[0], 0);
     for (uint32_t i = 0; i < n[0]; i++) /* distinct, and not in order */
-        words[i] = (i * 7 + 3) % n[1];
+        s->words[i] = (i * 7 + 3) % n[1];
     D(s, fwd, n[0] * n[2], n[2]);
     D(s, bwd0, n[0] * n[2], n[2]);
 }
@@ -352,7 +337,7 @@ static void ref_gather(const struct scene *s, double *const out[OUTPUTS])
 {
     size_t width = s->row->n[2];
     for (size_t i = 0; i < s->out[0].n; i++)
-        out[0][i] = ref_in[0][words[i / width] * width + i % width];
+        out[0][i] = s->ref_in[0][s->words[i / width] * width + i % width];
 }
 
 /* ---- xent: rows, columns in all, room behind a row, columns of a chunk (scene_run goes through the chunks)
@@ -367,7 +352,7 @@ static void shape_xent(struct scene *s)
     s->dy = rows_of(1, n[0], 0);
     s->ints = rows_of(1, n[0], 0);
     for (uint32_t i = 0; i < n[0]; i++)
-        words[i] = uniform_below(n[1]);
+        s->words[i] = uniform_below(s, n[1]);
     D(s, fwd, n[0], n[1], n[1] + n[2]);
     D(s, bwd0, n[0], n[1], n[1] + n[2]);
 }
@@ -376,7 +361,7 @@ static void ref_xent(const struct scene *s, double *const out[OUTPUTS])
 {
     const uint32_t *n = s->row->n;
     for (size_t row = 0; row < n[0]; row++) {
-        const double *x = &ref_in[0][row * n[1]];
+        const double *x = &s->ref_in[0][row * n[1]];
         size_t top = 0;
         double sum = 0, spread = 0;
         for (size_t c = 1; c < n[1]; c++)
@@ -385,7 +370,8 @@ static void ref_xent(const struct scene *s, double *const out[OUTPUTS])
             sum += exp(x[c] - x[top]);
             spread += exp(x[c] - x[top]) * (x[c] - x[top]);
         }
-        memcpy(&out[0][row * 8], (double[8]){ x[top], sum, x[top], (double)top, x[words[row]], spread }, 64);
+        memcpy(&out[0][row * 8], (double[8]){ x[top], sum, x[top], (double)top, x[s->words[row]], spread },
+               64);
     }
 }
 
@@ -393,11 +379,11 @@ static void loss_xent(const struct scene *s, double *out)
 {
     const uint32_t *n = s->row->n;
     for (size_t row = 0; row < n[0]; row++) {
-        const double *x = &ref_in[0][row * n[1]];
+        const double *x = &s->ref_in[0][row * n[1]];
         double sum = 0;
         for (size_t c = 0; c < n[1]; c++)
             sum += exp(x[c]);
-        out[row] = log(sum) - x[words[row]];
+        out[row] = log(sum) - x[s->words[row]];
     }
 }
 
@@ -414,7 +400,7 @@ static void ref_sumsq(const struct scene *s, double *const out[OUTPUTS])
 {
     out[0][0] = 0;
     for (size_t i = 0; i < s->in[0].n; i++)
-        out[0][0] += ref_in[0][i] * ref_in[0][i];
+        out[0][0] += s->ref_in[0][i] * s->ref_in[0][i];
 }
 
 /* ---- adamw: elements; in place on theta, m, v; then g and the block ---- */
@@ -431,24 +417,24 @@ static void shape_adamw(struct scene *s)
     D(s, fwd, s->row->n[0]);
 }
 
-static void values_adamw(void)
+static void values_adamw(struct scene *s)
 {
     static const float BLOCK[8] = { 1e-2f, 0.9f, 0.999f, 1e-8f, 0.1f, 0.271f, 0.002997001f, 0.7f };
     for (size_t i = 0; i < FLOATS; i++)
-        ref_in[2][i] = fabs(ref_in[2][i]);
+        s->ref_in[2][i] = fabs(s->ref_in[2][i]);
     for (size_t i = 0; i < 8; i++)
-        ref_in[4][i] = (double)BLOCK[i];
+        s->ref_in[4][i] = (double)BLOCK[i];
 }
 
 static void ref_adamw(const struct scene *s, double *const out[OUTPUTS])
 {
-    const double *b = ref_in[4];
+    const double *b = s->ref_in[4];
     for (size_t i = 0; i < s->in[0].n; i++) {
-        double g = b[7] * ref_in[3][i];
-        out[1][i] = b[1] * ref_in[1][i] + (1 - b[1]) * g;
-        out[2][i] = b[2] * ref_in[2][i] + (1 - b[2]) * g * g;
+        double g = b[7] * s->ref_in[3][i];
+        out[1][i] = b[1] * s->ref_in[1][i] + (1 - b[1]) * g;
+        out[2][i] = b[2] * s->ref_in[2][i] + (1 - b[2]) * g * g;
         out[0][i] =
-            ref_in[0][i] * (1 - b[0] * b[4]) - b[0] * (out[1][i] / b[5]) / (sqrt(out[2][i] / b[6]) + b[3]);
+            s->ref_in[0][i] * (1 - b[0] * b[4]) - b[0] * (out[1][i] / b[5]) / (sqrt(out[2][i] / b[6]) + b[3]);
     }
 }
 
@@ -465,9 +451,9 @@ static void ref_peak(const struct scene *s, double *const out[OUTPUTS])
     for (size_t e = 0; e < s->out[0].n; e++) {
         out[0][e] = 0;
         for (size_t i = 0; i < PEAK_CHAINS; i++) {
-            double chain = ref_in[0][e] + (double)i;
+            double chain = s->ref_in[0][e] + (double)i;
             for (uint32_t r = 0; r < s->row->n[1]; r++)
-                chain = chain / 2 + ref_in[0][e];
+                chain = chain / 2 + s->ref_in[0][e];
             out[0][e] += chain;
         }
     }
@@ -479,7 +465,8 @@ const struct spec SPECS[OP_COUNT] = {
     SPEC(embed,     { "iaxg" }),
     SPEC(rmsnorm,   { "abx", "ab+A" }, .by_row = "ax+A"),
     SPEC(rope,      { "xib", "Aib" }, .by_row = "xiA"),
-    SPEC(attention, { "abcxyi", "abcxyi+A", "&abcxyi+BC" }, .needs_forward = true, .same_bits = true),
+    SPEC(attention, { "abcxyi", "abcxyi+A", "&abcxyi+BC" }, .values = values_attention, .needs_forward = true,
+         .same_bits = true),
     SPEC(swiglu,    { "abx", "ab+A", "ab+B" }),
     SPEC(matmul,    { "abx0cd0g", "0b+Acetg", "a0+B" }, .more = more_matmul, .same_bits = true,
                       .by_row = "acx+A"),
