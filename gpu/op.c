@@ -23,7 +23,8 @@ enum {
     UNIFORM_ROWS = 32,
     UNIFORM_LANES = 16,
     UNIFORM_ROUND = 16,
-    UNIFORM_TOKENS = 8
+    UNIFORM_TOKENS = 8,
+    UNIFORM_DEEP = 8
 };
 
 static const struct {
@@ -113,7 +114,11 @@ bool op_serves(const struct gpu *g, enum op op, enum pass pass, enum variant var
 bool op_fits(const struct op_call *call)
 {
     const uint32_t *d = call->args.d;
-    if (call->op != OP_matmul || call->variant != VARIANT_uniform)
+    if (call->variant != VARIANT_uniform)
+        return true;
+    if (call->op == OP_lora && call->pass == PASS_bwd1)
+        return d[0] >= UNIFORM_TOKENS && d[1] % 4 == 0;
+    if (call->op != OP_matmul)
         return true;
     if (call->pass == PASS_bwd1)
         return d[0] >= UNIFORM_TOKENS && d[4] % 4 == 0;
@@ -307,6 +312,21 @@ static uint32_t blocks(uint32_t n, uint32_t size)
     return n / size + (n % size != 0);
 }
 
+/* Rows and columns of the output that a workgroup makes. */
+static void tile_sides(const struct gpu *g, const struct op_call *call, uint32_t sides[2])
+{
+    const uint32_t lanes = group_size(g, call);
+    sides[0] = sides[1] = OPS[call->op].grid == GRID_TILES ? TILE : BLOCK;
+    if (call->variant == VARIANT_lane) {
+        sides[0] = LANE_ROWS;
+        sides[1] = LANE_COLS * lanes;
+    } else if (call->variant == VARIANT_uniform) {
+        const bool sums = call->op == OP_lora && call->pass == PASS_bwd1; /* a few rows over all tokens */
+        sides[0] = sums ? UNIFORM_DEEP : UNIFORM_ROWS;
+        sides[1] = sums ? 4 * lanes : lanes;
+    }
+}
+
 /* Workgroups along x and y. Every device takes 65535 a side; the shaders' loops make up for the rest. */
 static void grid_size(const struct gpu *g, const struct op_call *call, uint32_t xy[2])
 {
@@ -324,10 +344,10 @@ static void grid_size(const struct gpu *g, const struct op_call *call, uint32_t 
     case GRID_BLOCKS: { /* the output is m x n, its gradients m x k and n x k; rows go fastest */
         const uint32_t rows = call->pass == PASS_bwd1 ? d[1] : d[0],
                        cols = call->pass == PASS_fwd ? d[1] : d[2];
-        const uint32_t side = OPS[call->op].grid == GRID_TILES ? TILE : BLOCK;
-        const bool lane = call->variant == VARIANT_lane, uniform = call->variant == VARIANT_uniform;
-        xy[0] = blocks(rows, lane ? LANE_ROWS : uniform ? UNIFORM_ROWS : side);
-        xy[1] = blocks(cols, lane ? LANE_COLS * lanes : uniform ? lanes : side);
+        uint32_t sides[2];
+        tile_sides(g, call, sides);
+        xy[0] = blocks(rows, sides[0]);
+        xy[1] = blocks(cols, sides[1]);
         break;
     }
     }

@@ -7,7 +7,8 @@
 // lora.comp with its bits; k is even, and rows of x start at even floats. fwd: a lane owns an adapter row of
 // ROWS tokens. bwd0: a column of dx of ROWS tokens. bwd1: two columns of dA of 8 adapter rows, over all
 // tokens.
-const uint ROWS = 32; // keep equal to UNIFORM_ROWS of gpu/op.c
+// Keep equal to UNIFORM_ROWS, UNIFORM_DEEP and UNIFORM_TOKENS of gpu/op.c; it knows 4 * WG, too.
+const uint ROWS = 32, DEEP = 8, TOKENS = 8, PAIRS = 2;
 
 bool keeps(uint row, uint feature)
 {
@@ -65,37 +66,82 @@ void tile(uint row, uint col)
             F32(arg.p[3]).v[(row + i) * SIZE3 + c] += drop(sum[i], row + i, c);
 }
 #else
-const uint DEEP = 8;
+vec2 sum[DEEP][PAIRS];
+
+void token_add(float small[DEEP], uint64_t wide[PAIRS], uint token, uint column[PAIRS], bool counts)
+{
+    vec2 x[PAIRS];
+    [[unroll]] for (uint p = 0; p < PAIRS; p++) {
+        x[p] = counts ? Pair(wide[p]).v : vec2(0.0);
+        x[p] = vec2(drop(x[p].x, token, column[p]), drop(x[p].y, token, column[p] + 1));
+    }
+    [[unroll]] for (uint j = 0; j < DEEP; j++)
+        [[unroll]] for (uint p = 0; p < PAIRS; p++)
+            sum[j][p] = fma(vec2(small[j]), x[p], sum[j][p]);
+}
+
+// Adapter rows past the last four that are there repeat them, and are not stored.
+void small_get(uint64_t at, uint other, out float small[DEEP])
+{
+    vec4 a = Quad(at).v, b = Quad(at + other).v;
+    [[unroll]] for (uint j = 0; j < 4; j++) {
+        small[j] = a[j];
+        small[j + 4] = b[j];
+    }
+}
 
 void tile(uint row, uint col)
 {
-    uint lane = gl_LocalInvocationID.x, c = min(col + 2 * lane, SIZE2 - 2);
-    uint64_t wide = pointer(arg.p[0]) + c * 4, small = pointer(arg.p[2]);
-    vec2 sum[DEEP];
+    uint lane = gl_LocalInvocationID.x, rounds = arg.d[0] / TOKENS, last = arg.d[0] - 1, column[PAIRS];
+    uint other = min(row + 4, SIZE1 - 4) * 4 - row * 4, token = 0;
+    uint64_t x = pointer(arg.p[0]), u = pointer(arg.p[2]) + row * 4, next_u = u, next_x = x;
+    [[unroll]] for (uint p = 0; p < PAIRS; p++)
+        column[p] = min(col + (p * WG + lane) * 2, SIZE2 - 2);
     [[unroll]] for (uint j = 0; j < DEEP; j++)
-        sum[j] = vec2(0.0);
-    for (uint l = 0; l < arg.d[0]; l++) {
-        uint token = min(l, arg.d[0] - 1), at = token * SIZE1;
-        vec2 x = Pair(wide + uint64_t(token) * SIZE3 * 4).v;
-        x = vec2(drop(x.x, token, c), drop(x.y, token, c + 1));
-        [[unroll]] for (uint j = 0; j < DEEP; j++)
-            sum[j] = fma(vec2(One(small + uint64_t(at + min(row + j, SIZE1 - 1)) * 4).v), x, sum[j]);
-    }
-    [[unroll]] for (uint j = 0; j < DEEP; j++)
-        if (row + j < SIZE1 && col + 2 * lane < SIZE2) {
-            F32 to = F32(arg.p[3]);
-            to.v[(row + j) * SIZE2 + c] += arg.f[1] * sum[j].x;
-            to.v[(row + j) * SIZE2 + c + 1] += arg.f[1] * sum[j].y;
+        [[unroll]] for (uint p = 0; p < PAIRS; p++)
+            sum[j][p] = vec2(0.0);
+    uint left = rounds * TOKENS;
+    bool more;
+    do {
+        uint64_t from_u = next_u, from_x = next_x;
+        uint first = token;
+        more = --rounds > 0;
+        token += TOKENS;
+        next_u += TOKENS * SIZE1 * 4;
+        next_x += TOKENS * SIZE3 * 4;
+        [[unroll]] for (uint l = 0; l < TOKENS; l++) {
+            float small[DEEP];
+            uint64_t wide[PAIRS];
+            small_get(from_u + l * SIZE1 * 4, other, small);
+            [[unroll]] for (uint p = 0; p < PAIRS; p++)
+                wide[p] = from_x + l * SIZE3 * 4 + column[p] * 4;
+            token_add(small, wide, first + l, column, true);
         }
+    } while (more);
+    do { // the tokens that are left; none is one that counts for nothing
+        uint at = min(left, last);
+        float small[DEEP];
+        uint64_t wide[PAIRS];
+        small_get(u + uint64_t(at) * SIZE1 * 4, other, small);
+        [[unroll]] for (uint p = 0; p < PAIRS; p++)
+            wide[p] = x + (uint64_t(at) * SIZE3 + column[p]) * 4;
+        token_add(small, wide, at, column, left <= last);
+    } while (++left <= last);
+    [[unroll]] for (uint j = 0; j < DEEP; j++)
+        [[unroll]] for (uint p = 0; p < PAIRS; p++)
+            if (row + j < SIZE1 && col + (p * WG + lane) * 2 < SIZE2) {
+                F32 to = F32(arg.p[3]);
+                to.v[(row + j) * SIZE2 + column[p]] += arg.f[1] * sum[j][p].x;
+                to.v[(row + j) * SIZE2 + column[p] + 1] += arg.f[1] * sum[j][p].y;
+            }
 }
 #endif
 
 void main()
 {
     const uint rows = PASS == BWD1 ? SIZE1 : arg.d[0], cols = PASS == FWD ? SIZE1 : SIZE2;
-    const uint tall = PASS == BWD1 ? 8 : ROWS, wide = PASS == BWD1 ? 2 * WG : WG;
-    uint down = (rows - 1) / tall + 1, across = (cols - 1) / wide + 1;
-    uint step = gl_NumWorkGroups.x * gl_NumWorkGroups.y;
-    for (uint b = gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x; b < down * across; b += step)
-        tile(min(b % down, down - 1) * tall, b / down * wide);
+    const uint tall = PASS == BWD1 ? DEEP : ROWS, wide = PASS == BWD1 ? 2 * PAIRS * WG : WG;
+    EACH_TILE((rows - 1) / tall + 1, (cols - 1) / wide + 1)
+        tile(tile_row * tall, tile_col * wide);
+    EACH_TILE_END
 }

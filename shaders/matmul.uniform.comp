@@ -119,20 +119,37 @@ void rounds_add(uint rounds, bool odd_panel)
     } while (--rounds > 0);
 }
 
+// `some` steps of an adapter, a constant of the caller: u of its rows, v of the lane's column.
+void adapter_steps(uint64_t u, uint64_t v, uint some)
+{
+    vec4 a[ROWS];
+    [[unroll]] for (uint i = 0; i < ROWS; i++)
+        a[i] = some == 4 ? Quad(u + i * SIZE7 * 4).v : vec4(One(u + i * SIZE7 * 4).v);
+    [[unroll]] for (uint l = 0; l < some; l++) {
+        float b = One(v + l * COLS * 4).v;
+        [[unroll]] for (uint i = 0; i < ROWS; i++)
+            sum[i] = fma(a[i][l], b, sum[i]);
+    }
+}
+
 // The adapter's part of a column: s u B or du A.
 void adapter_add(uint row, uint column, inout float total[ROWS])
 {
-    uint64_t u = pointer(arg.p[4]) + uint64_t(row) * SIZE7 * 4, v = pointer(arg.p[5]) + column * 4;
-    uint steps = SIZE7;
+    const uint SOME = SIZE7 % 4 == 0 ? 4 : 1;
+    uint64_t next_u = pointer(arg.p[4]) + uint64_t(row) * SIZE7 * 4, next_v = pointer(arg.p[5]) + column * 4;
+    uint steps = SIZE7 / SOME;
     [[unroll]] for (uint i = 0; i < ROWS; i++)
         sum[i] = 0.0;
     do {
-        float b = One(v).v;
-        [[unroll]] for (uint i = 0; i < ROWS; i++)
-            sum[i] = fma(One(u + i * SIZE7 * 4).v, b, sum[i]);
-        u += 4;
-        v += COLS * 4;
-    } while (--steps > 0);
+        uint64_t u = next_u, v = next_v;
+        steps--;
+        next_u += SOME * 4;
+        next_v += SOME * COLS * 4;
+        if (SOME == 4)
+            adapter_steps(u, v, 4);
+        else
+            adapter_steps(u, v, 1);
+    } while (steps > 0);
     [[unroll]] for (uint i = 0; i < ROWS; i++)
         total[i] += PASS == FWD ? arg.f[0] * sum[i] : sum[i];
 }
@@ -170,8 +187,7 @@ void tile(uint row, uint col)
 void main()
 {
     const uint cols = PASS == FWD ? SIZE1 : SIZE2;
-    uint down = ((PASS == BWD1 ? SIZE1 : arg.d[0]) - 1) / ROWS + 1;
-    for (uint col = gl_WorkGroupID.y; col < (cols - 1) / WG + 1; col += gl_NumWorkGroups.y)
-        for (uint row = gl_WorkGroupID.x; row < down; row += gl_NumWorkGroups.x)
-            tile(min(row, down - 1) * ROWS, min(col, (cols - 1) / WG) * WG);
+    EACH_TILE(((PASS == BWD1 ? SIZE1 : arg.d[0]) - 1) / ROWS + 1, (cols - 1) / WG + 1)
+        tile(tile_row * ROWS, tile_col * WG);
+    EACH_TILE_END
 }

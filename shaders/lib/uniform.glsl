@@ -11,11 +11,17 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Wor
 
 uint64_t pointer(uvec2 address) { return packUint2x32(address); }
 
-// Four neighbours in rows of `stride` floats, a constant: one load where every row starts at a multiple of 16
-// bytes.
-vec4 quad_at(uint64_t at, uint stride)
-{
-    if (stride % 4 == 0)
-        return Quad(at).v;
-    return vec4(One(at).v, One(at + 4).v, One(at + 8).v, One(at + 12).v);
-}
+// The tiles of a workgroup, which has one at least. Loops of these kernels run at least once and ask at their end:
+// such a driver goes through a loop once more when it has ended, and then an address means nothing.
+#define EACH_TILE(down, across)                                                                       \
+    uint tile_row = gl_WorkGroupID.x;                                                                 \
+    do {                                                                                              \
+        uint tile_col = gl_WorkGroupID.y, tiles_down = (down), tiles_across = (across);               \
+        do {
+#define EACH_TILE_END                                                                                 \
+            tile_col += gl_NumWorkGroups.y;                                                           \
+        } while (tile_col < tiles_across);                                                            \
+        tile_row += gl_NumWorkGroups.x;                                                               \
+        if (tile_row >= tiles_down)                                                                   \
+            break;                                                                                    \
+    } while (true);
