@@ -140,7 +140,7 @@ static int model_file_open(struct bench *b, struct status *st)
 {
     int rc = 0;
     struct gguf file = { 0 };
-    TRY(session_open(&b->common, b->model, true, NULL, &b->session, st));
+    TRY(session_open(&b->common, b->model, true, NULL, NULL, &b->session, st));
     TRY(gguf_open(b->model, &file, st));
     info_types(&file, &b->types);
     b->blocks_whole = model_get_hyper(b->session.model)->blocks;

@@ -169,7 +169,7 @@ static int probe_score(struct probe_run *r, struct status *st)
     cli_sink_init(&sink, &r->common, NULL);
     r->list = json_array();
     TRY(suites_load(r->probes.v, r->probes.n, &suites, st));
-    TRY(session_open(&r->common, r->model, false, &sink.sink, &session, st));
+    TRY(session_open(&r->common, r->model, false, NULL, &sink.sink, &session, st));
     if (r->adapter)
         TRY(session_adapter(&session, r->adapter, st));
     TRY(suites_score(r, &suites, &session, &sink, st));

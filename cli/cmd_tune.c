@@ -230,18 +230,23 @@ static int tune_run(struct tune *t, struct status *st)
     struct session s = { 0 };
     struct data data = { 0 };
     struct cli_sink sink;
-    struct str events = { 0 }, state = { 0 };
+    struct str events = { 0 }, state = { 0 }, variants = { 0 };
     const char *paths[TUNE_DATA_MAX];
     cli_sink_init(&sink, &t->common, NULL);
     str_printf(&events, "%s.events.jsonl", t->out);
     str_printf(&state, "%s.state", t->out);
     TRY(str_check(&events, st));
     TRY(str_check(&state, st));
+    str_printf(&variants, "%s.variants", t->out);
+    TRY(str_check(&variants, st));
     if (!t->plan_only)
         TRY(place_check(t, str_text(&state), st));
     for (size_t i = 0; i < t->data_n; i++)
         paths[i] = str_text(&t->data_paths[i]);
-    TRY(session_open(&t->common, str_text(&t->base_path), true, &sink.sink, &s, st));
+    TRY(session_open(&t->common, str_text(&t->base_path), true, t->resume ? str_text(&variants) : NULL,
+                     &sink.sink, &s, st));
+    if (!t->plan_only && !t->resume)
+        TRY(gpu_variants_save(s.gpu, str_text(&variants), st));
     uint32_t context = model_get_hyper(s.model)->context;
     if (!t->recipe_path && !t->length && t->recipe.length > context)
         t->recipe.length = context;
@@ -260,6 +265,7 @@ static int tune_run(struct tune *t, struct status *st)
     TRY(train(t, &s, &data, &sink, str_text(&state), st));
 out:
     cli_sink_line(&sink);
+    str_release(&variants);
     data_release(&data);
     session_close(&s);
     str_release(&events);

@@ -319,8 +319,11 @@ int job_audit(struct job *j, struct status *st)
 {
     int rc = 0;
     bool ended;
-    struct str archive = { 0 }, html = { 0 };
+    struct str archive = { 0 }, html = { 0 }, variants = { 0 };
     struct pack_result result;
+    TRY(run_path(j->run, "variants.txt", &variants, st));
+    if (!path_exists(str_text(&variants)))
+        TRY(gpu_variants_save(j->session.gpu, str_text(&variants), st));
     TRY(events_open(j, &ended, st));
     if (j->sink.seq == 0)
         TRY(start_send(j, st));
@@ -332,6 +335,7 @@ int job_audit(struct job *j, struct status *st)
     TRY(report_print(j, str_text(&archive), str_text(&html), st));
     rc = result.exit;
 out:
+    str_release(&variants);
     str_release(&archive);
     str_release(&html);
     return rc;

@@ -212,6 +212,8 @@ int job_environment(struct job *j, struct status *st)
         .tool = { "lethe", LETHE_VERSION, LETHE_COMMIT, self.hash, "C " __VERSION__, LETHE_FLAGS },
         .device = { d->name, d->vendor, d->type, d->driver, d->driver_version, d->vulkan },
         .unicode = utf8_unicode_version(),
+        .has_variants = true,
+        .variants = gpu_variants_digest(j->session.gpu),
         .has_deterministic = true,
         .deterministic = true,
     };

@@ -206,14 +206,18 @@ out:
 int job_open(struct job *j, struct status *st)
 {
     int rc = 0;
+    struct str variants = { 0 };
     cli_sink_init(&j->sink, &j->common, NULL);
     TRY(audit_read(j, st));
     TRY(beside_audit(j, j->audit.base.path, &j->base_path, st));
-    TRY(session_open(&j->common, str_text(&j->base_path), true, &j->sink.sink, &j->session, st));
+    TRY(run_path(j->run, "variants.txt", &variants, st));
+    TRY(session_open(&j->common, str_text(&j->base_path), true, str_text(&variants), &j->sink.sink,
+                     &j->session, st));
     TRY(path_digest(str_text(&j->base_path), &j->base, st));
     TRY(data_open(j, st));
     TRY(suites_open(j, st));
 out:
+    str_release(&variants);
     return rc;
 }
 

@@ -1,14 +1,25 @@
 #include "cli/session.h"
 
+#include "base/file.h"
+
 #include <string.h>
 
-int session_open(const struct common *c, const char *path, bool train, struct event_sink *sink,
-                 struct session *out, struct status *st)
+/* A run goes on with the kernels that it began with. On another device they may not be there. */
+static void variants_keep(const struct common *c, struct gpu *g, const char *variants)
+{
+    struct status why = { 0 };
+    if (variants && path_exists(variants) && gpu_variants_load(g, variants, &why) != 0)
+        cli_say(c, "%s: this device's own choice of kernels is used", why.msg);
+}
+
+int session_open(const struct common *c, const char *path, bool train, const char *variants,
+                 struct event_sink *sink, struct session *out, struct status *st)
 {
     int rc = 0;
     struct model_plan plan;
     TRY(model_plan(path, &plan, st)); /* a bad file is told before a device is looked for */
     TRY(cli_gpu_open(c, &out->gpu, st));
+    variants_keep(c, out->gpu, variants);
     TRY(model_open(path, out->gpu, &(struct model_options){ .train = train, .sink = sink }, &out->model, st));
 out:
     if (rc)

@@ -19,9 +19,10 @@ struct session {
     struct lora lora;
 };
 
-/* Opens the device and the model, for training too where asked. Zero-initialised *out. */
-MUST_USE int session_open(const struct common *c, const char *path, bool train, struct event_sink *sink,
-                          struct session *out, struct status *st);
+/* Opens the device and the model, for training too where asked. variants: the run's table of kernels
+ * (gpu_variants_load), used when it is there; may be NULL. Zero-initialised *out. */
+MUST_USE int session_open(const struct common *c, const char *path, bool train, const char *variants,
+                          struct event_sink *sink, struct session *out, struct status *st);
 /* Loads a PEFT folder onto the device. */
 MUST_USE int session_adapter(struct session *s, const char *folder, struct status *st);
 void session_adapter_close(struct session *s);

@@ -86,6 +86,7 @@ MUST_USE int gpu_submit(struct gpu *g, struct status *st);
  * another device. */
 MUST_USE int gpu_variants_load(struct gpu *g, const char *path, struct status *st);
 MUST_USE int gpu_variants_save(const struct gpu *g, const char *path, struct status *st);
+struct hash gpu_variants_digest(const struct gpu *g); /* of the file that gpu_variants_save writes */
 
 /* Messages of the validation layer since gpu_open, and the first of them ("" when there is none). Always 0
  * unless the layer was asked for, by LETHE_VALIDATION=1 or a build with LETHE_VALIDATE, and is installed. */

@@ -393,3 +393,19 @@ int op_run(struct gpu *g, const struct op_call *call, struct status *st)
 out:
     return rc;
 }
+
+int op_run_chosen(struct gpu *g, enum op op, enum pass pass, const struct op_args *args, struct status *st)
+{
+    int rc = 0;
+    VkPipeline unused;
+    struct op_call call = { .op = op, .pass = pass, .variant = op_choose(g, op, pass), .args = *args };
+    struct op_call other = call;
+    other.variant = op_serves(g, op, pass, VARIANT_lane) ? VARIANT_lane : VARIANT_plain;
+    if (call.variant == VARIANT_uniform && pass == PASS_bwd1) { /* it counts rows */
+        TRY(op_pipeline(g, &call, &unused, st));
+        TRY(op_pipeline(g, &other, &unused, st));
+    }
+    TRY(op_run(g, op_fits(&call) ? &call : &other, st));
+out:
+    return rc;
+}

@@ -60,6 +60,11 @@ struct hash op_digest(enum op op, enum pass pass, enum variant variant);
 /* Records one pass; it runs at gpu_submit. RC_UNSUPPORTED: op_serves or op_fits says no. */
 MUST_USE int op_run(struct gpu *g, const struct op_call *call, struct status *st);
 
+/* The same by op_choose, or by a variant with equal bits where that one does not fit. Makes the pipelines
+ * that another number of rows would want, too: a later call takes no memory. */
+MUST_USE int op_run_chosen(struct gpu *g, enum op op, enum pass pass, const struct op_args *args,
+                           struct status *st);
+
 /* Shaders whose pipelines were made since gpu_open, with the digest of their SPIR-V, sorted by name
  * ("matmul.lane.fwd"). Lent until the next op_run. */
 struct op_used {

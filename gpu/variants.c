@@ -47,9 +47,12 @@ static bool line_take(struct gpu *g, const char *line)
     return false;
 }
 
+/* All of the table, or none. */
 static int table_read(struct gpu *g, char *text, const char *path, struct status *st)
 {
     int rc = 0;
+    enum variant before[OP_COUNT][PASS_COUNT];
+    memcpy(before, g->variants, sizeof before);
     char *rest = NULL, *line = strtok_r(text, "\n", &rest);
     if (!line || strcmp(line, "lethe variants 1") != 0)
         FAIL(st, RC_FORMAT, "%s: not a table of variants", path);
@@ -57,7 +60,18 @@ static int table_read(struct gpu *g, char *text, const char *path, struct status
         if (!line_take(g, line))
             FAIL(st, RC_FORMAT, "%s: \"%.60s\" names nothing that %s runs", path, line, g->info.name);
 out:
+    if (rc != 0)
+        memcpy(g->variants, before, sizeof before);
     return rc;
+}
+
+struct hash gpu_variants_digest(const struct gpu *g)
+{
+    struct str text = { 0 };
+    variants_write(g, &text);
+    const struct hash digest = sha256_of(text.data, text.size);
+    str_release(&text);
+    return digest;
 }
 
 int gpu_variants_load(struct gpu *g, const char *path, struct status *st)

@@ -255,10 +255,7 @@ struct graph_pass graph_pass(struct graph *g, const struct graph_batch *batch)
 
 int graph_run(struct graph *g, enum op op, enum pass pass, const struct op_args *args, struct status *st)
 {
-    struct op_call call = { .op = op, .pass = pass, .variant = op_choose(g->g, op, pass), .args = *args };
-    if (!op_fits(&call))
-        call.variant = op_serves(g->g, op, pass, VARIANT_lane) ? VARIANT_lane : VARIANT_plain;
-    return op_run(g->g, &call, st);
+    return op_run_chosen(g->g, op, pass, args, st);
 }
 
 int graph_rmsnorm(struct graph *g, uint64_t x, uint64_t weight, uint64_t y, uint32_t rows, struct status *st)

@@ -3,6 +3,7 @@
  *   RUN/plan.json plan.dsse.json plan.tsr        as in the archive
  *   RUN/plan.salt                                64 hex digits and LF, mode 0600; never packed
  *   RUN/paths.json                               where the inputs are on this machine; never packed
+ *   RUN/variants.txt                             which kernels run; its digest is packed, it is not
  *   RUN/{config,environment,data,models}.json events.jsonl supervision.jsonl       `run/` of the archive
  *   RUN/{probes,items,outputs}/<suite>....jsonl tokens.jsonl conflicts.jsonl       `evidence/` of the archive
  *

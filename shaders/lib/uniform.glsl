@@ -11,8 +11,8 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Wor
 
 uint64_t pointer(uvec2 address) { return packUint2x32(address); }
 
-// The tiles of a workgroup, which has one at least. Loops of these kernels run at least once and ask at their end:
-// such a driver goes through a loop once more when it has ended, and then an address means nothing.
+// The tiles of a workgroup, which has one at least. Loops of these kernels run at least once and ask at their
+// end: such a driver goes through a loop once more when it has ended, and then an address means nothing.
 #define EACH_TILE(down, across)                                                                       \
     uint tile_row = gl_WorkGroupID.x;                                                                 \
     do {                                                                                              \
