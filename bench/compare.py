@@ -145,20 +145,20 @@ class Compare:
     def matmul(self):
         for name, icd in self.drivers:
             command = under_loader(icd) + [f"{self.args.build}/bench_matmul", "1" if self.args.quick else "5"]
-            shares, seen = {}, {}
+            shares, seen, peak = {}, {}, 0
             for _ in range(self.rounds):
-                text, _ = output_of(command, dict(environment(icd, self.args.threads), LETHE_BENCH_ALL="1"))
+                text, _ = output_of(command, environment(icd, self.args.threads))
                 for line in map(json.loads, text.splitlines()):
                     if line["bench"] != "matmul":
+                        peak = max(peak, line["gflops"])
                         continue
-                    key = (line["pass"], line["n"], line["k"], line["variant"], line.get("weight", "f32"))
-                    seen.setdefault(key, []).append(line["of_peak"])
+                    key = (line["pass"], (line["m"], line["n"], line["k"]), line["variant"], line["weight"])
+                    seen.setdefault(key, []).append(line["gflops"])
                     self.facts.setdefault("drivers", {})[name] = line["driver"]
-            for (pass_, n, k, variant, weight), values in seen.items():
-                share = statistics.median(values)
-                best = shares.setdefault(pass_, {}).get((n, k), (0,))
-                if share > best[0]:
-                    shares[pass_][(n, k)] = (share, variant, weight)
+            for (pass_, shape, variant, weight), values in seen.items():
+                share = statistics.median(values) / peak
+                if share > shares.setdefault(pass_, {}).get(shape, (0,))[0]:
+                    shares[pass_][shape] = (share, variant, weight)
             for pass_, shapes in shares.items():
                 least, goal = SHARES.get(name, {}).get(pass_, (None, None))
                 worst = min(s[0] for s in shapes.values())
@@ -167,8 +167,9 @@ class Compare:
                     "against": "FMA peak", "ratio": worst, "least": least, "goal": goal,
                     "reached": None if least is None else worst >= least,
                     "reached_goal": None if goal is None else worst >= goal,
-                    "shapes": {f"{n}x{k}": {"share": s, "variant": v, "weight": w}
-                               for (n, k), (s, v, w) in sorted(shapes.items())}})
+                    "peak_gflops": peak,
+                    "shapes": {"x".join(map(str, shape)): {"share": s, "variant": v, "weight": w}
+                               for shape, (s, v, w) in sorted(shapes.items())}})
 
     def peft(self, rows):
         lethe, peer = [], []
