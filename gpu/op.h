@@ -39,7 +39,7 @@ struct op_call {
     struct op_args args;
 };
 
-enum { PEAK_CHAINS = 24 }; /* of OP_peak, which measures: 2 PEAK_CHAINS operations an element and round */
+enum { PEAK_CHAINS = 10 }; /* of OP_peak, which measures: 2 PEAK_CHAINS operations an element and round */
 
 const char *op_name(enum op op);
 const char *variant_name(enum variant v);
