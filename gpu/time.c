@@ -103,7 +103,8 @@ int gpu_time_read(struct gpu *g, const struct gpu_time **out, size_t *n, struct 
     struct timer *t = g->timer;
     assert(t);
     TRY(collect(g, st));
-    qsort(t->rows, t->rows_n, sizeof *t->rows, by_time); /* nothing names a row by its number now */
+    if (t->rows_n > 0)
+        qsort(t->rows, t->rows_n, sizeof *t->rows, by_time); /* nothing names a row by its number now */
     *out = t->rows;
     *n = t->rows_n;
 out:
