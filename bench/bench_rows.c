@@ -6,17 +6,12 @@
  *
  * Bytes count each operand once (gpu/cost.h). wall: best round. cpu: from processor seconds of all threads
  * (software devices only). */
-#include "base/alloc.h"
 #include "base/file.h"
+#include "bench/timing.h"
 #include "gpu/cost.h"
-#include "gpu/device.h"
-#include "gpu/op.h"
 
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { ROWS = 512, WIDTH = 576, MLP = 1536, CHUNK = 2048, LORA = 2442240, REPEAT = 8, FLOATS = 10 };
 enum { BYTES = 12 << 20, COPY = 4 << 20 };
@@ -42,7 +37,6 @@ static const struct row {
     { OP_adamw, PASS_fwd, "abcde", { LORA } },
 };
 enum { TABLE_ROWS = sizeof TABLE / sizeof *TABLE };
-static const char *const PASSES[] = { "fwd", "bwd0", "bwd1" };
 
 struct buffers {
     struct gpu_buffer floats[FLOATS], rows;
@@ -52,32 +46,19 @@ struct rate {
     double wall, cpu; /* GB/s */
 };
 
-static double cpu_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static int buffers_open(struct gpu *g, struct buffers *b, struct status *st)
 {
     int rc = 0;
-    float *values = mem_calloc(BYTES / sizeof(float), sizeof *values);
     uint32_t rows[ROWS];
-    if (!values)
-        FAIL(st, RC_NOMEM, "no memory for %d bytes", BYTES);
-    for (size_t i = 0; i < BYTES / sizeof(float); i++)
-        values[i] = (float)((i * 2654435761u >> 16) % 1000) * 1e-3f + 0.1f;
     for (uint32_t i = 0; i < ROWS; i++)
         rows[i] = i * 7 % ROWS;
     for (int i = 0; i < FLOATS; i++) {
         TRY(gpu_alloc(g, BYTES, "a tensor", &b->floats[i], st));
-        TRY(gpu_write(g, &b->floats[i], 0, values, BYTES, st));
+        TRY(timing_fill(g, &b->floats[i], 0.1f, 1, st));
     }
     TRY(gpu_alloc(g, sizeof rows, "rows", &b->rows, st));
     TRY(gpu_write(g, &b->rows, 0, rows, sizeof rows, st));
 out:
-    mem_free(values);
     return rc;
 }
 
@@ -96,7 +77,7 @@ static int measure(struct gpu *g, const struct buffers *b, const struct op_call 
     const double bytes = call ? (double)op_cost(call).bytes : 2.0 * COPY;
     *out = (struct rate){ 0 };
     for (int round = 0; round <= rounds; round++) { /* the first compiles, and touches the pages */
-        double w = clock_seconds(), c = cpu_seconds();
+        double w = clock_seconds(), c = timing_cpu_seconds();
         for (int i = 0; i < REPEAT; i++) {
             if (call)
                 TRY(op_run(g, call, st));
@@ -105,7 +86,7 @@ static int measure(struct gpu *g, const struct buffers *b, const struct op_call 
         }
         TRY(gpu_submit(g, st));
         w = bytes * REPEAT / (clock_seconds() - w) * 1e-9;
-        c = bytes * REPEAT / (cpu_seconds() - c) * 1e-9;
+        c = bytes * REPEAT / (timing_cpu_seconds() - c) * 1e-9;
         if (round > 0) {
             out->wall = w > out->wall ? w : out->wall;
             out->cpu = c > out->cpu ? c : out->cpu;
@@ -134,16 +115,16 @@ static int row_measure(struct gpu *g, const struct buffers *b, const struct row 
     for (int v = 0; v < VARIANT_COUNT; v++) {
         struct op_call call;
         struct rate rate;
-        if (!op_serves(g, row->op, row->pass, (enum variant)v) ||
-            (op_choose(g, row->op, row->pass) != (enum variant)v && !getenv("LETHE_BENCH_ALL")))
-            continue;
         call_make(b, row, (enum variant)v, &call);
+        if (!op_serves(g, row->op, row->pass, call.variant) || !timing_wanted(g, &call, NULL))
+            continue;
         TRY(measure(g, b, &call, rounds, &rate, st));
         printf("{\"bench\":\"rows\",\"device\":\"%s\",\"driver\":\"%s\",\"op\":\"%s\",\"variant\":\"%s\","
                "\"pass\":\"%s\",\"ms\":%.3f,\"gbytes\":%.2f,\"of_copy\":%.3f,\"of_copy_per_cpu\":%.3f}\n",
                gpu_get_info(g)->name, gpu_get_info(g)->driver_version, op_name(row->op),
-               variant_name(call.variant), PASSES[row->pass], (double)op_cost(&call).bytes / rate.wall * 1e-6,
-               rate.wall, rate.wall / copy->wall, rate.cpu / copy->cpu);
+               variant_name(call.variant), pass_name(row->pass),
+               (double)op_cost(&call).bytes / rate.wall * 1e-6, rate.wall, rate.wall / copy->wall,
+               rate.cpu / copy->cpu);
     }
 out:
     return rc;
@@ -168,14 +149,5 @@ out:
 
 int main(int argc, char **argv)
 {
-    struct gpu *g = NULL;
-    struct status st = { 0 };
-    int rounds = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 5;
-    int rc = gpu_open(NULL, &g, &st);
-    if (rc == 0)
-        rc = run(g, rounds > 0 ? rounds : 1, argc > 2 ? argv[2] : NULL, &st);
-    gpu_close(g);
-    if (rc != 0)
-        fprintf(stderr, "bench_rows: %s\n", st.msg);
-    return status_exit(rc);
+    return timing_main(argc, argv, "bench_rows", run);
 }

@@ -276,6 +276,14 @@ out:
     return rc;
 }
 
+static void call_text(const struct op_call *call, char out[160])
+{
+    const uint32_t *d = call->args.d;
+    snprintf(out, 160, "%s.%s.%s, sizes %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32,
+             OPS[call->op].name, VARIANTS[call->variant], PASSES[call->pass], d[0], d[1], d[2], d[3], d[4],
+             d[5]);
+}
+
 int op_pipeline(struct gpu *g, const struct op_call *call, VkPipeline *out, struct status *st)
 {
     int rc = 0;
@@ -299,8 +307,11 @@ int op_pipeline(struct gpu *g, const struct op_call *call, VkPipeline *out, stru
     }
     *out = p->handle;
 out:
-    if (rc != 0)
-        status_prefix(st, "%s.%s.%s", OPS[call->op].name, VARIANTS[call->variant], PASSES[call->pass]);
+    if (rc != 0) {
+        char text[160];
+        call_text(call, text);
+        status_prefix(st, "%s", text);
+    }
     mem_free(made);
     return rc;
 }
@@ -357,14 +368,6 @@ static void grid_size(const struct gpu *g, const struct op_call *call, uint32_t 
             xy[i] = most;
 }
 
-static void call_text(const struct op_call *call, char out[160])
-{
-    const uint32_t *d = call->args.d;
-    snprintf(out, 160, "%s.%s.%s, sizes %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32,
-             OPS[call->op].name, VARIANTS[call->variant], PASSES[call->pass], d[0], d[1], d[2], d[3], d[4],
-             d[5]);
-}
-
 int op_run(struct gpu *g, const struct op_call *call, struct status *st)
 {
     int rc = 0;
@@ -372,14 +375,13 @@ int op_run(struct gpu *g, const struct op_call *call, struct status *st)
     VkCommandBuffer commands = VK_NULL_HANDLE;
     uint32_t groups[2];
     char text[160], name[40];
+    call_text(call, text);
     if (!op_serves(g, call->op, call->pass, call->variant) || !op_fits(call))
-        FAIL(st, RC_UNSUPPORTED, "%s.%s.%s does not run on %s", OPS[call->op].name, VARIANTS[call->variant],
-             PASSES[call->pass], g->info.name);
+        FAIL(st, RC_UNSUPPORTED, "%s: does not run on %s", text, g->info.name);
     TRY(op_pipeline(g, call, &pipeline, st));
     grid_size(g, call, groups);
     if (groups[0] == 0 || groups[1] == 0)
         goto out;
-    call_text(call, text);
     snprintf(name, sizeof name, "%.*s", (int)strcspn(text, ","), text);
     const struct op_cost cost = op_cost(call);
     TRY(timer_room(g, st));

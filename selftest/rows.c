@@ -41,25 +41,25 @@ const struct row ROWS[] = {
     { OP_swiglu, { 65 },                      .fwd = 1e-6, .bwd = 1e-6 }, /* 1.1e-07 1.3e-07 */
     { OP_swiglu, { 65537 },                   .fwd = 1e-6, .bwd = 1e-6 }, /* 1.4e-07 1.0e-07 */
     /* m, n, k, room behind a row of x, of y, 1 to add, format, rank of an adapter */
-    { OP_matmul, { 1, 2, 16, 0, 0, 0 },       .fwd = 4e-6, .bwd = 1e-6 }, /* 4.8e-07 1.7e-07 */
-    { OP_matmul, { 12, 64, 48, 0, 0, 1 },     .fwd = 3e-5, .bwd = 4e-5 }, /* 3.2e-06 4.4e-06 */
-    { OP_matmul, { 13, 65, 32, 16, 3, 0 },    .fwd = 2e-5, .bwd = 2e-5 }, /* 2.5e-06 2.3e-06 */
-    { OP_matmul, { 31, 63, 38, 2, 1, 1 },     .fwd = 3e-5, .bwd = 2e-5 }, /* 3.4e-06 2.8e-06 */
-    { OP_matmul, { 37, 192, 64, 0, 16, 0 },   .fwd = 6e-5, .bwd = 6e-5 }, /* 6.1e-06 6.3e-06 */
-    { OP_matmul, { 2, 17, 576, 0, 1, 1 },     .fwd = 1e-4, .bwd = 8e-6 }, /* 1.6e-05 8.2e-07 */
+    { OP_matmul, { 1, 2, 16, 0, 0, 0 },       .fwd = 4e-6, .bwd = 1e-6 }, /* 7.2e-07 1.5e-07 */
+    { OP_matmul, { 12, 64, 48, 0, 0, 1 },     .fwd = 3e-5, .bwd = 3e-5 }, /* 3.8e-06 3.8e-06 */
+    { OP_matmul, { 13, 65, 32, 16, 3, 0 },    .fwd = 2e-5, .bwd = 2e-5 }, /* 2.8e-06 2.9e-06 */
+    { OP_matmul, { 31, 63, 38, 2, 1, 1 },     .fwd = 3e-5, .bwd = 2e-5 }, /* 3.3e-06 2.8e-06 */
+    { OP_matmul, { 37, 192, 64, 0, 16, 0 },   .fwd = 5e-5, .bwd = 6e-5 }, /* 5.0e-06 6.8e-06 */
+    { OP_matmul, { 2, 17, 576, 0, 1, 1 },     .fwd = 8e-5, .bwd = 8e-6 }, /* 8.7e-06 1.0e-06 */
     { OP_matmul, { 100, 300, 160, 8, 4, 0 },  .fwd = 1e-4, .bwd = 1e-5, .full = true }, /* 1.0e-05 1.0e-06 */
-    { OP_matmul, { 33, 80, 96, 0, 0, 1, WEIGHT_f32, 8 },  .fwd = 6e-5, .bwd = 6e-5 }, /* - */
-    { OP_matmul, { 37, 65, 64, 0, 1, 0, WEIGHT_f16, 3 },  .fwd = 6e-5, .bwd = 6e-5 }, /* - */
-    { OP_matmul, { 12, 48, 80, 8, 0, 0, WEIGHT_bf16 },    .fwd = 6e-5, .bwd = 6e-5 }, /* - */
-    { OP_matmul, { 45, 96, 160, 0, 8, 1, WEIGHT_q4, 8 },  .fwd = 1e-4, .bwd = 1e-4 }, /* - */
-    { OP_matmul, { 31, 33, 96, 0, 1, 0, WEIGHT_q4 },      .fwd = 1e-4, .bwd = 6e-5 }, /* - */
-    { OP_matmul, { 70, 128, 96, 4, 4, 1, WEIGHT_q8, 16 }, .fwd = 2e-4, .bwd = 2e-4 }, /* - */
-    { OP_matmul, { 5, 17, 576, 0, 1, 0, WEIGHT_q8 },      .fwd = 2e-4, .bwd = 6e-5 }, /* - */
+    { OP_matmul, { 33, 80, 96, 0, 0, 1, WEIGHT_f32, 8 },  .fwd = 6e-5, .bwd = 1e-5 }, /* 8.0e-06 1.5e-06 */
+    { OP_matmul, { 37, 65, 64, 0, 1, 0, WEIGHT_f16, 3 },  .fwd = 5e-5, .bwd = 2e-5 }, /* 5.1e-06 2.9e-06 */
+    { OP_matmul, { 12, 48, 80, 8, 0, 0, WEIGHT_bf16 },    .fwd = 4e-5, .bwd = 2e-5 }, /* 4.6e-06 2.9e-06 */
+    { OP_matmul, { 45, 96, 160, 0, 8, 1, WEIGHT_q4, 8 },  .fwd = 1e-4, .bwd = 4e-5 }, /* 1.5e-05 4.5e-06 */
+    { OP_matmul, { 31, 33, 96, 0, 1, 0, WEIGHT_q4 },      .fwd = 1e-4, .bwd = 3e-5 }, /* 1.0e-05 3.4e-06 */
+    { OP_matmul, { 70, 128, 96, 4, 4, 1, WEIGHT_q8, 16 }, .fwd = 1e-4, .bwd = 5e-5 }, /* 1.6e-05 5.3e-06 */
+    { OP_matmul, { 5, 17, 576, 0, 1, 0, WEIGHT_q8 },      .fwd = 1e-4, .bwd = 1e-5 }, /* 1.7e-05 1.1e-06 */
     /* m, r, k, room behind a row of x, dropout in 1/1000, first token */
-    { OP_lora, { 1, 1, 16, 0, 0, 0 },       .fwd = 3e-6, .bwd = 1e-6 }, /* 3.9e-07 9.7e-08 */
-    { OP_lora, { 17, 8, 64, 16, 0, 0 },     .fwd = 4e-5, .bwd = 9e-6 }, /* 4.0e-06 9.0e-07 */
-    { OP_lora, { 37, 8, 48, 0, 100, 5 },    .fwd = 4e-5, .bwd = 1e-5 }, /* 4.1e-06 1.4e-06 */
-    { OP_lora, { 13, 17, 96, 0, 500, 0x7ffffff }, .fwd = 5e-5, .bwd = 1e-5 }, /* 5.6e-06 1.4e-06 */
+    { OP_lora, { 1, 1, 16, 0, 0, 0 },       .fwd = 3e-6, .bwd = 1e-6 }, /* 1.2e-06 1.3e-07 */
+    { OP_lora, { 17, 8, 64, 16, 0, 0 },     .fwd = 4e-5, .bwd = 9e-6 }, /* 6.7e-06 2.0e-06 */
+    { OP_lora, { 37, 8, 48, 0, 100, 5 },    .fwd = 4e-5, .bwd = 1e-5 }, /* 5.5e-06 3.2e-06 */
+    { OP_lora, { 13, 17, 96, 0, 500, 0x7ffffff }, .fwd = 5e-5, .bwd = 1e-5 }, /* 7.1e-06 1.3e-06 */
     /* rows taken, rows there, width */
     { OP_gather, { 1, 1, 1 },                 .fwd = 1e-6, .bwd = 1e-6 }, /* 0.0e+00 4.3e-12 */
     { OP_gather, { 5, 23, 65 },               .fwd = 1e-6, .bwd = 1e-6 }, /* 0.0e+00 4.4e-12 */

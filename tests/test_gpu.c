@@ -1,6 +1,7 @@
 /* The device, its memory and its queue: what is refused and how, and that bytes arrive.
  * tier: quick   device: yes */
 #include "base/alloc.h"
+#include "base/file.h"
 #include "gpu/device.h"
 #include "gpu/op.h"
 
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 static struct gpu *gpu;
 static struct status st;
@@ -229,6 +231,53 @@ START_TEST(bytes_arrive)
 }
 END_TEST
 
+/* ---- the table of variants ---- */
+
+static void table_write(const char *path, const char *text)
+{
+    OK(file_write(path, text, strlen(text), 0600, &st));
+}
+
+/* A table of another device changes nothing, a good one decides, and LETHE_VARIANTS takes the place of both
+ * the cache and the measurement. */
+START_TEST(a_table_of_variants_is_kept)
+{
+    char path[] = "/tmp/lethe-variants-XXXXXX";
+    struct str text = { 0 };
+    const int file = mkstemp(path);
+    ck_assert_int_ge(file, 0);
+    close(file);
+    OK(gpu_open(NULL, &gpu, &st));
+    OK(gpu_variants_save(gpu, path, &st));
+    OK(file_read(path, 1 << 16, &text, &st));
+    const struct hash saved = sha256_of(text.data, text.size), told = gpu_variants_digest(gpu);
+    ck_assert(hash_equal(&saved, &told));
+    const enum variant own = op_choose(gpu, OP_matmul, PASS_fwd);
+    table_write(path, "lethe variants 1\nmatmul fwd plain\nmatmul fwd coarse\n");
+    ck_assert_int_eq(gpu_variants_load(gpu, path, &st), RC_FORMAT);
+    ck_assert_ptr_nonnull(strstr(st.msg, "\"matmul fwd coarse\" names nothing"));
+    ck_assert_int_eq(op_choose(gpu, OP_matmul, PASS_fwd), own);
+    table_write(path, "variants\n");
+    st = (struct status){ 0 };
+    ck_assert_int_eq(gpu_variants_load(gpu, path, &st), RC_FORMAT);
+    st = (struct status){ 0 };
+    table_write(path, "lethe variants 1\nmatmul fwd plain\n");
+    OK(gpu_variants_load(gpu, path, &st));
+    ck_assert_int_eq(op_choose(gpu, OP_matmul, PASS_fwd), VARIANT_plain);
+    gpu_close(gpu);
+    ck_assert_int_eq(setenv("LETHE_VARIANTS", path, 1), 0);
+    OK(gpu_open(NULL, &gpu, &st));
+    ck_assert_int_eq(op_choose(gpu, OP_matmul, PASS_fwd), VARIANT_plain);
+    const struct op_used *used;
+    ck_assert_uint_eq(op_used(gpu, &used), 0);
+    gpu_close(gpu);
+    gpu = NULL;
+    ck_assert_int_eq(unsetenv("LETHE_VARIANTS"), 0);
+    unlink(path);
+    str_release(&text);
+}
+END_TEST
+
 /* ---- the queue ---- */
 
 /* Each operator adds one of two numbers to the other, so all need the one before; then more work than a
@@ -337,6 +386,7 @@ int main(void)
     tcase_add_test(choice, no_driver_is_said_so);
     tcase_add_test(choice, a_device_is_taken_by_number_or_name);
     tcase_add_test(choice, the_offered_driver_is_used_when_there_is_no_other);
+    tcase_add_test(choice, a_table_of_variants_is_kept);
     tcase_add_test(choice, open_survives_every_failed_allocation);
     tcase_add_checked_fixture(mapped, device_open, device_close);
     tcase_add_checked_fixture(staged, staged_open, device_close);

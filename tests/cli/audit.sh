@@ -17,6 +17,7 @@ want 4 lethe-verify run.lethe
 want "$first" lethe-verify run.lethe --key author.pub --json
 check grep -q '"flips":0,"ll_max":0' run/events.jsonl
 
+check grep -q "\"variants\":{\"sha256\":\"$(sha256sum <run/variants.txt | cut -d' ' -f1)\"}" run/environment.json
 check grep -q '"libraries":\[{"name":"cJSON","version":"[0-9.]*"}' run/environment.json
 # the same plan again, from its own files: equal adapter, evidence, metrics and verdict
 mkdir again && cp run/plan.json run/plan.dsse.json run/plan.salt run/paths.json again/ 2>/dev/null

@@ -17,7 +17,10 @@ want 0 "${train[@]}" --out b
 check diff -r a b
 timeout -s KILL 0.7 "${train[@]}" --out c >/dev/null 2>&1
 if [ -e c.state ]; then
+    check [ "$(head -1 c.variants)" = "lethe variants 1" ]
+    echo "matmul fwd coarse" >>c.variants # as a run that goes on where other kernels are
     want 0 "${train[@]}" --out c --resume
+    says "c.variants: \"matmul fwd coarse\" names nothing .*own choice of kernels is used"
     check diff -r a c
 fi
 want 2 "${train[@]}" --out a
