@@ -21,6 +21,7 @@ enum {
     LANE_ROWS = 16,
     LANE_COLS = 4,
     UNIFORM_ROWS = 32,
+    UNIFORM_PRODUCT_ROWS = 24,
     UNIFORM_LANES = 16,
     UNIFORM_ROUND = 16,
     UNIFORM_TOKENS = 8,
@@ -333,7 +334,8 @@ static void tile_sides(const struct gpu *g, const struct op_call *call, uint32_t
         sides[1] = LANE_COLS * lanes;
     } else if (call->variant == VARIANT_uniform) {
         const bool sums = call->op == OP_lora && call->pass == PASS_bwd1; /* a few rows over all tokens */
-        sides[0] = sums ? UNIFORM_DEEP : UNIFORM_ROWS;
+        const bool product = call->op == OP_matmul && call->pass != PASS_bwd1;
+        sides[0] = sums ? UNIFORM_DEEP : product ? UNIFORM_PRODUCT_ROWS : UNIFORM_ROWS;
         sides[1] = sums ? 4 * lanes : lanes;
     }
 }

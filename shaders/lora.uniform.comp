@@ -72,7 +72,7 @@ void token_add(float small[DEEP], uint64_t wide[PAIRS], uint token, uint column[
 {
     vec2 x[PAIRS];
     [[unroll]] for (uint p = 0; p < PAIRS; p++) {
-        x[p] = counts ? Pair(wide[p]).v : vec2(0.0);
+        x[p] = counts ? uintBitsToFloat(unpack32(Word(wide[p]).v)) : vec2(0.0);
         x[p] = vec2(drop(x[p].x, token, column[p]), drop(x[p].y, token, column[p] + 1));
     }
     [[unroll]] for (uint j = 0; j < DEEP; j++)

@@ -9,7 +9,9 @@
 // addresses, the weight by units, one for each lane: of W in fwd, of W turned in bwd0. Rows up to a whole
 // tile are read and not stored. The inner index counts in rounds (bwd1: there is a round at least), and rows
 // of the left factor start at multiples of 16 bytes: op_fits of gpu/op.c.
-const uint ROWS = 32; // keep equal to UNIFORM_ROWS of gpu/op.c
+// Keep equal to UNIFORM_ROWS (bwd1) and UNIFORM_PRODUCT_ROWS of gpu/op.c. Of 32 vector registers 24 hold sums without a
+// spill.
+const uint ROWS = PASS == BWD1 ? 32 : 24;
 
 float sum[ROWS];
 
@@ -57,7 +59,6 @@ void tile(uint row, uint col)
 const uint INNER = PASS == FWD ? SIZE2 : SIZE1, COLS = PASS == FWD ? SIZE1 : SIZE2;
 // steps of the inner index between loads of the left factor
 const uint ROUND = 16;
-const uint ROUNDS = GROUPED && PASS == FWD ? 32 : ROUND; // steps of what a loop goes through
 const uint GROUP_STEP = SIZE2 / 32 * 16 * 8;            // bytes from a panel's groups to the next one's
 
 uint64_t left, units, groups;
@@ -69,7 +70,7 @@ Groups groups_load()
 {
     Groups g;
     if (GROUPED && PASS == FWD)
-        g.v[0] = vec4(Pair(groups).v, 0.0, 0.0);
+        g.v[0] = vec4(uintBitsToFloat(unpack32(Word(groups).v)), 0.0, 0.0);
     else if (GROUPED)
         [[unroll]] for (uint i = 0; i < 8; i++)
             g.v[i] = Quad(groups + i * 16).v;
@@ -101,22 +102,22 @@ void round_add(Groups g, bool second)
     }
 }
 
-// `rounds` of the inner index, one at least. Two rounds of fwd share their groups.
-void rounds_add(uint rounds, bool odd_panel)
+// Adds the sum over `rounds`, a constant of the caller, which are in a straight line: a loop would cost each
+// sum a store and a load in every round. Two rounds of fwd share their groups.
+void span_add(uint rounds, bool odd_panel, inout float total[ROWS])
 {
-    do {
-        Groups g = groups_load();
-        if (GROUPED && PASS == FWD) {
-            groups += 128;
-            uint half_way = 0;
-            [[dont_unroll]] do
-                round_add(g, half_way == 1);
-            while (++half_way < 2);
-        } else {
-            groups += GROUP_STEP;
-            round_add(g, odd_panel);
+    Groups g;
+    [[unroll]] for (uint i = 0; i < ROWS; i++)
+        sum[i] = 0.0;
+    [[unroll]] for (uint r = 0; r < rounds; r++) {
+        if (!GROUPED || PASS == BWD0 || r % 2 == 0) {
+            g = groups_load();
+            groups += PASS == BWD0 ? GROUP_STEP : 128;
         }
-    } while (--rounds > 0);
+        round_add(g, PASS == FWD ? r % 2 == 1 : odd_panel);
+    }
+    [[unroll]] for (uint i = 0; i < ROWS; i++)
+        total[i] += sum[i];
 }
 
 // `some` steps of an adapter, a constant of the caller: u of its rows, v of the lane's column.
@@ -163,16 +164,13 @@ void tile(uint row, uint col)
     groups = pointer(arg.p[7]) + (PASS == FWD ? uint64_t(panel) * GROUP_STEP + lane * 8 : panel / 2 * 128);
     [[unroll]] for (uint i = 0; i < ROWS; i++)
         total[i] = 0.0;
-    uint rounds = INNER / ROUNDS;
-    do {
-        uint some = min(rounds, TERMS / ROUNDS);
-        [[unroll]] for (uint i = 0; i < ROWS; i++)
-            sum[i] = 0.0;
-        rounds_add(some, panel % 2 == 1);
-        [[unroll]] for (uint i = 0; i < ROWS; i++)
-            total[i] += sum[i];
-        rounds -= some;
-    } while (rounds > 0);
+    uint spans = INNER / TERMS;
+    if (INNER >= TERMS)
+        do
+            span_add(TERMS / ROUND, panel % 2 == 1, total);
+        while (--spans > 0);
+    if (INNER % TERMS > 0)
+        span_add(INNER % TERMS / ROUND, panel % 2 == 1, total);
     if (SIZE7 > 0)
         adapter_add(row, column, total);
     F32 to = F32(arg.p[PASS == FWD ? 2 : 3]);
