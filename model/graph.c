@@ -19,7 +19,8 @@ static uint64_t carve(uint64_t *total, uint64_t rows, uint64_t width, uint64_t s
     return at;
 }
 
-/* Products read whole tiles of 32 rows, and up to 16 rows more: shaders/matmul.uniform.comp. */
+/* Products read whole tiles, of 24 rows or of 32: shaders/matmul.uniform.comp. The next multiple of 24 is at
+ * most 16 rows behind the next one of 32. */
 static uint32_t with_room(uint32_t rows)
 {
     return (rows + 31) / 32 * 32 + 16;

@@ -9,8 +9,8 @@
 // addresses, the weight by units, one for each lane: of W in fwd, of W turned in bwd0. Rows up to a whole
 // tile are read and not stored. The inner index counts in rounds (bwd1: there is a round at least), and rows
 // of the left factor start at multiples of 16 bytes: op_fits of gpu/op.c.
-// Keep equal to UNIFORM_ROWS (bwd1) and UNIFORM_PRODUCT_ROWS of gpu/op.c. Of 32 vector registers 24 hold sums without a
-// spill.
+// Keep equal to UNIFORM_ROWS (bwd1) and UNIFORM_PRODUCT_ROWS of gpu/op.c. Of 32 vector registers 24 hold sums
+// without a spill.
 const uint ROWS = PASS == BWD1 ? 32 : 24;
 
 float sum[ROWS];
