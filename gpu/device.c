@@ -341,6 +341,9 @@ static int device_make(struct gpu *g, struct status *st)
     g->allocation_max = p.p11.maxMemoryAllocationSize;
     if (p.p13.maxBufferSize < g->allocation_max)
         g->allocation_max = p.p13.maxBufferSize;
+    unsigned mesa = 0;
+    g->straight = p.p12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE &&
+                  sscanf(p.p12.driverInfo, "Mesa %u", &mesa) == 1 && mesa >= 26;
     memcpy(g->driver_key, p.p11.driverUUID, VK_UUID_SIZE);
     memcpy(&g->driver_key[2], p.p.properties.pipelineCacheUUID, VK_UUID_SIZE);
 out:

@@ -214,15 +214,17 @@ size_t op_used(const struct gpu *g, const struct op_used **out)
     return g->used_n;
 }
 
-/* Workgroup and tile, then the sizes. */
+/* Workgroup, tile, straight; then the sizes. */
 static uint32_t constants_get(const struct gpu *g, const struct op_call *call, const uint32_t sizes[8],
-                              uint32_t values[10], VkSpecializationMapEntry entries[10])
+                              uint32_t values[11], VkSpecializationMapEntry entries[11])
 {
     uint32_t n = 0;
     values[n] = group_size(g, call);
     entries[n++].constantID = 0;
     values[n] = TILE;
     entries[n++].constantID = 1;
+    values[n] = g->straight;
+    entries[n++].constantID = 2;
     for (const char *c = OPS[call->op].constants + 1; *c; c++) {
         values[n] = sizes[*c - '0'];
         entries[n++].constantID = SIZE_CONSTANTS + (uint32_t)(*c - '0');
@@ -246,8 +248,8 @@ static int pipeline_make(struct gpu *g, const struct op_call *call, const uint32
     };
     VK(vkCreateShaderModule(g->device, &code, NULL, &module));
     const bool lane = call->variant == VARIANT_lane;
-    uint32_t values[10];
-    VkSpecializationMapEntry entries[10];
+    uint32_t values[11];
+    VkSpecializationMapEntry entries[11];
     VkSpecializationInfo special = {
         .mapEntryCount = constants_get(g, call, sizes, values, entries),
         .pMapEntries = entries,

@@ -73,6 +73,7 @@ struct gpu {
     VkPhysicalDeviceMemoryProperties types;
     uint64_t allocation_max, driver_key[4];
     bool full_subgroups, ballot, staged;
+    bool straight;   /* uniform kernels do without inner loops: STRAIGHT of shaders/lib/uniform.glsl */
     bool lost, hung; /* hung: lost too, and any call to the driver may wait for ever */
     VkDevice device;
     VkQueue queue;

@@ -102,19 +102,27 @@ void round_add(Groups g, bool second)
     }
 }
 
-// Adds the sum over `rounds`, a constant of the caller, which are in a straight line: a loop would cost each
-// sum a store and a load in every round. Two rounds of fwd share their groups.
+// Adds the sum over `rounds`, a constant of the caller. Two rounds of fwd share their groups.
 void span_add(uint rounds, bool odd_panel, inout float total[ROWS])
 {
-    Groups g;
     [[unroll]] for (uint i = 0; i < ROWS; i++)
         sum[i] = 0.0;
-    [[unroll]] for (uint r = 0; r < rounds; r++) {
-        if (!GROUPED || PASS == BWD0 || r % 2 == 0) {
-            g = groups_load();
-            groups += PASS == BWD0 ? GROUP_STEP : 128;
+    if (STRAIGHT) {
+        Groups g;
+        [[unroll]] for (uint r = 0; r < rounds; r++) {
+            if (!GROUPED || PASS == BWD0 || r % 2 == 0) {
+                g = groups_load();
+                groups += PASS == BWD0 ? GROUP_STEP : 128;
+            }
+            round_add(g, PASS == FWD ? r % 2 == 1 : odd_panel);
         }
-        round_add(g, PASS == FWD ? r % 2 == 1 : odd_panel);
+    } else {
+        uint r = 0;
+        [[dont_unroll]] do {
+            Groups g = groups_load();
+            groups += PASS == BWD0 ? GROUP_STEP : r % 2 == 1 ? 128 : 0;
+            round_add(g, PASS == FWD ? r % 2 == 1 : odd_panel);
+        } while (++r < rounds);
     }
     [[unroll]] for (uint i = 0; i < ROWS; i++)
         total[i] += sum[i];

@@ -9,6 +9,11 @@ layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Pai
 layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer One { float v; };
 layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Word { uint64_t v; };
 
+// Where one load serves all lanes, a round of an inner loop costs each sum a store and a load: such kernels
+// do without. Elsewhere the same in a loop keeps the code, and the time to compile it, small. A constant of
+// gpu/op.c.
+layout(constant_id = 2) const bool STRAIGHT = false;
+
 uint64_t pointer(uvec2 address) { return packUint2x32(address); }
 
 // The tiles of a workgroup, which has one at least. Loops of these kernels run at least once and ask at their
