@@ -136,11 +136,12 @@ enum variant op_choose(const struct gpu *g, enum op op, enum pass pass)
 /* ---- pipelines ---- */
 
 /* Whether a few workgroups of one subgroup share all elements: each workgroup costs a software driver what
- * 1000 elements do, and each subgroup of one runs through its loops alone. */
+ * 1000 elements do, and each subgroup of one runs through its loops alone. A lane of attention has a row. */
 static bool on_few(const struct gpu *g, const struct op_call *call)
 {
-    return call->variant == VARIANT_plain && OPS[call->op].grid == GRID_ELEMS &&
-           strcmp(g->info.type, "cpu") == 0;
+    const bool elements =
+        call->variant == VARIANT_plain || (call->variant == VARIANT_lane && call->op != OP_attention);
+    return elements && OPS[call->op].grid == GRID_ELEMS && strcmp(g->info.type, "cpu") == 0;
 }
 
 /* Invocations of a workgroup. */

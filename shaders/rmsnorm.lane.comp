@@ -37,19 +37,16 @@ void block(uint row, bool inside)
         squares = fma(xs.v[at + c], xs.v[at + c], squares);
     float r = 1.0 / sqrt(squares / float(width) + arg.f[0]);
 #if PASS == FWD
-    F32 y = F32(arg.p[2]);
     for (c = 0; c < paired; c += 16) {
         HOLD(held, c)
         [[unroll]] for (uint i = 0; i < 8; i++) {
             vec2 a = weight_pair(held, i) * (r * pair_at(x, (at + c) / 2 + i));
-            if (inside) {
-                y.v[at + c + 2 * i] = a.x;
-                y.v[at + c + 2 * i + 1] = a.y;
-            }
+            if (inside)
+                pair_put(PairsOut(arg.p[2]), (at + c) / 2 + i, a);
         }
     }
     for (; c < width && inside; c++)
-        y.v[at + c] = g.v[min(c, width - 1)] * (r * xs.v[at + c]);
+        F32(arg.p[2]).v[at + c] = g.v[min(c, width - 1)] * (r * xs.v[at + c]);
 #else
     Pairs dy = Pairs(arg.p[2]);
     F32 dys = F32(arg.p[2]), dx = F32(arg.p[3]);
@@ -73,10 +70,8 @@ void block(uint row, bool inside)
             uint p = (at + c) / 2 + i;
             vec2 a = r * (weight_pair(held, i) * pair_at(dy, p) - pair_at(x, p) * pull);
             a += pair_at(Pairs(arg.p[3]), p);
-            if (inside) {
-                dx.v[2 * p] = a.x;
-                dx.v[2 * p + 1] = a.y;
-            }
+            if (inside)
+                pair_put(PairsOut(arg.p[3]), p, a);
         }
     }
     for (; c < width && inside; c++)

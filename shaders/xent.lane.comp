@@ -77,8 +77,8 @@ void block(uint row)
         [[unroll]] for (uint i = 0; i < 8; i++) {
             uint first = c + 2 * i;
             vec2 a = exp(pair_at(x, (at + first) / 2) - lse);
-            xs.v[at + first] = w * (a.x - (first == hit ? 1.0 : 0.0));
-            xs.v[at + first + 1] = w * (a.y - (first + 1 == hit ? 1.0 : 0.0));
+            pair_put(PairsOut(arg.p[0]), (at + first) / 2,
+                     w * (a - vec2(first == hit ? 1.0 : 0.0, first + 1 == hit ? 1.0 : 0.0)));
         }
     for (; c < cols; c++)
         xs.v[at + c] = w * (exp(xs.v[at + c] - lse) - (c == hit ? 1.0 : 0.0));

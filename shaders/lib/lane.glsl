@@ -13,3 +13,12 @@ vec2 pair_at(Pairs x, uint i)
 {
     return uintBitsToFloat(unpack32(x.v[i]));
 }
+
+// A store, too, costs by the element. Not packUint2x32: Mesa 26 overruns its stack with one at 16 lanes.
+layout(buffer_reference, scalar, buffer_reference_align = 8) writeonly buffer PairsOut { uint64_t v[]; };
+
+void pair_put(PairsOut y, uint i, vec2 a)
+{
+    uvec2 words = floatBitsToUint(a);
+    y.v[i] = uint64_t(words.x) | uint64_t(words.y) << 32;
+}
