@@ -1,7 +1,7 @@
 /* The gradient of the adapter: head, then blocks from the top down to the lowest that has an adapter.
  *
  * Normed rows and the MLP's inner rows are computed again from what was kept: one cheap pass for a
- * quarter of the memory.
+ * quarter of the memory. Of blocks below options.again all rows are, for nearly all of the rest.
  */
 #include "model/graph_own.h"
 
@@ -128,8 +128,12 @@ static int mlp_backward(const struct graph_pass *p, uint32_t i, struct status *s
     const uint64_t kept = r->buffer->addr, base = g->scratch.addr, normed = base + g->normed;
     const uint64_t gate = kept + r->gate, up = kept + r->up, dact = base + g->dact;
     const uint64_t norm = model_weight(g->m, ROLE_MLP_NORM, i)->units;
-    TRY(graph_rmsnorm(g, kept + r->mid, norm, normed, rows, st));
-    TRY(graph_swiglu(g, gate, up, base + g->act, rows, st));
+    if (i < g->options.again) {
+        TRY(graph_block_rows(p, i, st));
+    } else {
+        TRY(graph_rmsnorm(g, kept + r->mid, norm, normed, rows, st));
+        TRY(graph_swiglu(g, gate, up, base + g->act, rows, st));
+    }
     TRY(linear_backward(p, ROLE_DOWN, i, base + g->act, base + g->dx, dact, false, st));
     struct op_args act = { .p = { gate, up, dact, base + g->dgate }, .d = { rows * g->mlp_stride } };
     TRY(graph_run(g, OP_swiglu, PASS_bwd0, &act, st));
@@ -149,7 +153,8 @@ static int attention_backward(const struct graph_pass *p, uint32_t i, bool lowes
     const struct model_hyper *h = g->h;
     const struct block_rows *r = &g->rows[i];
     const uint32_t rows = p->batch->rows;
-    const uint64_t kept = r->buffer->addr, base = g->scratch.addr, normed = base + g->normed;
+    const uint64_t kept = r->buffer->addr, x = r->in->addr + r->x;
+    const uint64_t base = g->scratch.addr, normed = base + g->normed;
     const uint64_t dnormed = lowest ? 0 : base + g->dnormed; /* below the lowest adapter nothing needs it */
     const uint64_t norm = model_weight(g->m, ROLE_ATTENTION_NORM, i)->units;
     const float scale = (float)(1.0 / sqrt((double)h->head_size));
@@ -168,12 +173,12 @@ static int attention_backward(const struct graph_pass *p, uint32_t i, bool lowes
         st));
     TRY(graph_rope(g, PASS_bwd0, base + g->dq, rows, h->heads, st));
     TRY(graph_rope(g, PASS_bwd0, base + g->dk, rows, h->kv_heads, st));
-    TRY(graph_rmsnorm(g, kept + r->x, norm, normed, rows, st));
+    TRY(graph_rmsnorm(g, x, norm, normed, rows, st));
     TRY(linear_backward(p, ROLE_Q, i, normed, base + g->dq, dnormed, false, st));
     TRY(linear_backward(p, ROLE_K, i, normed, base + g->dk, dnormed, true, st));
     TRY(linear_backward(p, ROLE_V, i, normed, base + g->dv, dnormed, true, st));
     if (!lowest)
-        TRY(rmsnorm_backward(g, kept + r->x, norm, dnormed, base + g->dx, rows, st));
+        TRY(rmsnorm_backward(g, x, norm, dnormed, base + g->dx, rows, st));
 out:
     return rc;
 }

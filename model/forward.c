@@ -47,11 +47,27 @@ out:
     return rc;
 }
 
-/* y = x W^T (or +=), with the adapter's part. */
-static int linear(const struct graph_pass *p, enum tensor_role role, uint32_t block, uint64_t x, uint64_t y,
-                  bool add, struct status *st)
+/* u = x A^T of the adapter on a linear, where it has one. */
+static int adapter_forward(const struct graph_pass *p, enum tensor_role role, uint32_t block, uint64_t x,
+                           struct status *st)
 {
-    int rc = 0;
+    struct graph *g = p->g;
+    const struct lora *l = p->batch->lora;
+    const struct lora_part *part = l ? lora_part(l, role, block) : NULL;
+    if (!part)
+        return 0;
+    struct op_args a = graph_lora_a(p, role, part);
+    a.p[0] = x;
+    a.p[1] = l->values.addr + part->a_at * sizeof(float);
+    a.p[2] = g->rows[block].buffer->addr + g->rows[block].u[role];
+    a.p[3] = p->batch->seed;
+    return graph_run(g, OP_lora, PASS_fwd, &a, st);
+}
+
+/* y = x W^T + scale u B^T (or +=). */
+static int product(const struct graph_pass *p, enum tensor_role role, uint32_t block, uint64_t x, uint64_t y,
+                   bool add, struct status *st)
+{
     struct graph *g = p->g;
     const struct lora *l = p->batch->lora;
     const struct lora_part *part = l ? lora_part(l, role, block) : NULL;
@@ -63,17 +79,20 @@ static int linear(const struct graph_pass *p, enum tensor_role role, uint32_t bl
                add ? 1 : 0, w->format },
     };
     if (part) {
-        struct op_args a = graph_lora_a(p, role, part);
-        a.p[0] = x;
-        a.p[1] = l->values.addr + part->a_at * sizeof(float);
-        a.p[2] = args.p[4] = g->rows[block].buffer->addr + g->rows[block].u[role];
-        a.p[3] = p->batch->seed;
-        TRY(graph_run(g, OP_lora, PASS_fwd, &a, st));
+        args.p[4] = g->rows[block].buffer->addr + g->rows[block].u[role];
         args.p[5] = l->values.addr + part->b_at * sizeof(float);
         args.d[7] = part->r;
         args.f[0] = part->scale;
     }
-    TRY(graph_run(g, OP_matmul, PASS_fwd, &args, st));
+    return graph_run(g, OP_matmul, PASS_fwd, &args, st);
+}
+
+static int linear(const struct graph_pass *p, enum tensor_role role, uint32_t block, uint64_t x, uint64_t y,
+                  bool add, struct status *st)
+{
+    int rc = 0;
+    TRY(adapter_forward(p, role, block, x, st));
+    TRY(product(p, role, block, x, y, add, st));
 out:
     return rc;
 }
@@ -101,30 +120,41 @@ static int attention(const struct graph_pass *p, const struct block_rows *r, str
                      st);
 }
 
-static int block_forward(const struct graph_pass *p, uint32_t i, const struct gpu_buffer *to, uint64_t to_at,
-                         struct status *st)
+int graph_block_rows(const struct graph_pass *p, uint32_t i, struct status *st)
 {
     int rc = 0;
     struct graph *g = p->g;
     const struct block_rows *r = &g->rows[i];
     const uint32_t rows = p->batch->rows;
-    const uint64_t base = r->buffer->addr, normed = g->scratch.addr + g->normed,
-                   act = g->scratch.addr + g->act, mid = base + r->mid;
-    TRY(graph_rmsnorm(g, base + r->x, model_weight(g->m, ROLE_ATTENTION_NORM, i)->units, normed, rows, st));
+    const uint64_t base = r->buffer->addr, x = r->in->addr + r->x, mid = base + r->mid;
+    const uint64_t normed = g->scratch.addr + g->normed, act = g->scratch.addr + g->act;
+    TRY(graph_rmsnorm(g, x, model_weight(g->m, ROLE_ATTENTION_NORM, i)->units, normed, rows, st));
     TRY(linear(p, ROLE_Q, i, normed, base + r->q, false, st));
     TRY(linear(p, ROLE_K, i, normed, base + r->k, false, st));
     TRY(linear(p, ROLE_V, i, normed, base + r->v, false, st));
     TRY(graph_rope(g, PASS_fwd, base + r->q, rows, g->h->heads, st));
     TRY(graph_rope(g, PASS_fwd, base + r->k, rows, g->h->kv_heads, st));
     TRY(attention(p, r, st));
-    TRY(stream_copy(g, r->buffer, r->x, r->buffer, r->mid, rows, st));
+    TRY(stream_copy(g, r->in, r->x, r->buffer, r->mid, rows, st));
     TRY(linear(p, ROLE_O, i, base + r->o, mid, true, st));
     TRY(graph_rmsnorm(g, mid, model_weight(g->m, ROLE_MLP_NORM, i)->units, normed, rows, st));
     TRY(linear(p, ROLE_GATE, i, normed, base + r->gate, false, st));
     TRY(linear(p, ROLE_UP, i, normed, base + r->up, false, st));
     TRY(graph_swiglu(g, base + r->gate, base + r->up, act, rows, st));
-    TRY(stream_copy(g, r->buffer, r->mid, to, to_at, rows, st));
-    TRY(linear(p, ROLE_DOWN, i, act, to->addr + to_at, true, st));
+    TRY(adapter_forward(p, ROLE_DOWN, i, act, st));
+out:
+    return rc;
+}
+
+static int block_forward(const struct graph_pass *p, uint32_t i, const struct gpu_buffer *to, uint64_t to_at,
+                         struct status *st)
+{
+    int rc = 0;
+    struct graph *g = p->g;
+    const struct block_rows *r = &g->rows[i];
+    TRY(graph_block_rows(p, i, st));
+    TRY(stream_copy(g, r->buffer, r->mid, to, to_at, p->batch->rows, st));
+    TRY(product(p, ROLE_DOWN, i, g->scratch.addr + g->act, to->addr + to_at, true, st));
 out:
     return rc;
 }
@@ -174,12 +204,12 @@ int graph_forward(struct graph *g, const struct graph_batch *b, struct graph_pic
     const struct model_weight *embedding = model_weight(g->m, ROLE_EMBEDDING, 0);
     TRY(graph_run(g, OP_embed, PASS_fwd,
                   &(struct op_args){ .p = { g->inputs.addr + g->ids, embedding->units,
-                                            first->buffer->addr + first->x, embedding->groups },
+                                            first->in->addr + first->x, embedding->groups },
                                      .d = { b->rows * g->h->width, g->h->width, embedding->format } },
                   st));
     for (uint32_t i = 0; i < g->h->blocks; i++) {
         const bool last = i + 1 == g->h->blocks;
-        const struct gpu_buffer *to = last ? &g->scratch : g->rows[i + 1].buffer;
+        const struct gpu_buffer *to = last ? &g->scratch : g->rows[i + 1].in;
         TRY(block_forward(&p, i, to, last ? g->x : g->rows[i + 1].x, st));
     }
     if (b->picks > 0)

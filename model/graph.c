@@ -87,6 +87,7 @@ int graph_layout(struct graph *g, struct status *st)
     struct graph_options *o = &g->options;
     o->picks_max = o->picks_max ? o->picks_max : o->rows_max;
     o->positions_max = o->positions_max ? o->positions_max : o->rows_max;
+    o->again = !o->train ? 0 : o->again < g->h->blocks ? o->again : g->h->blocks - 1;
     g->rows_room = with_room(o->rows_max);
     g->mlp_stride = spread(g->h->mlp);
     const uint32_t picks = with_room(o->picks_max), rows = g->rows_room;
@@ -103,7 +104,7 @@ int graph_layout(struct graph *g, struct status *st)
     g->state = carve(&g->scratch_bytes, picks, 8, 4);
     if (o->train)
         gradients_layout(g, picks);
-    struct block_rows shared = { .buffer = &g->scratch, .x = g->x, .mid = g->x };
+    struct block_rows shared = { .in = &g->scratch, .buffer = &g->scratch, .x = g->x, .mid = g->x };
     if (!o->train)
         block_layout(g, &shared, &g->scratch_bytes);
     for (uint32_t i = 0; i < g->h->blocks; i++) {
@@ -112,6 +113,7 @@ int graph_layout(struct graph *g, struct status *st)
             continue;
         uint64_t n = 0;
         g->rows[i].x = carve(&n, rows, g->h->width, 4);
+        g->x_bytes = n;
         g->rows[i].mid = carve(&n, rows, g->h->width, 4);
         block_layout(g, &g->rows[i], &n);
         g->kept_bytes = n;
@@ -120,11 +122,17 @@ out:
     return rc;
 }
 
+static uint64_t bytes_of(const struct graph *g)
+{
+    const uint64_t again = g->options.again, kept = g->h->blocks - again;
+    return g->inputs_bytes + g->scratch_bytes + again * g->x_bytes + kept * g->kept_bytes;
+}
+
 uint64_t graph_plan(const struct model_hyper *h, const struct graph_options *options)
 {
     struct graph g = { .h = h, .options = *options };
     const int rc = graph_layout(&g, NULL);
-    const uint64_t bytes = g.inputs_bytes + g.scratch_bytes + (uint64_t)h->blocks * g.kept_bytes;
+    const uint64_t bytes = bytes_of(&g);
     mem_free(g.rows);
     return rc == 0 ? bytes : 0;
 }
@@ -174,16 +182,17 @@ static int memory_take(struct graph *g, struct status *st)
 {
     int rc = 0;
     const struct gpu_info *info = gpu_get_info(g->g);
-    const uint64_t free = gpu_bytes_free(g->g);
-    const uint64_t needed = g->inputs_bytes + g->scratch_bytes + g->h->blocks * g->kept_bytes;
+    const uint64_t free = gpu_bytes_free(g->g), needed = bytes_of(g);
+    const uint32_t again = g->options.again;
     if (needed > free)
         FAIL(st, RC_NOMEM, "a batch of %" PRIu32 " rows needs %.2f GiB on %s, which has %.2f GiB free",
              g->options.rows_max, (double)needed / 0x1p30, info->name, (double)free / 0x1p30);
     TRY(gpu_alloc(g->g, g->inputs_bytes, "batch", &g->inputs, st));
     TRY(gpu_alloc(g->g, g->scratch_bytes, "activations", &g->scratch, st));
     for (uint32_t i = 0; g->options.train && i < g->h->blocks; i++) {
-        TRY(gpu_alloc(g->g, g->kept_bytes, "activations", &g->kept[i], st));
-        g->rows[i].buffer = &g->kept[i];
+        TRY(gpu_alloc(g->g, i < again ? g->x_bytes : g->kept_bytes, "activations", &g->kept[i], st));
+        g->rows[i].in = &g->kept[i];
+        g->rows[i].buffer = &g->kept[i < again ? again : i];
     }
 out:
     return rc;

@@ -28,8 +28,11 @@ struct graph_options {
     uint32_t positions_max; /* longest sequence; 0: rows_max */
     uint32_t rank_max;      /* of adapters; 0: none will be used */
     bool train;             /* keep what the backward pass needs */
+    /* With `train`: of so many of the lowest blocks only the input is kept, and the backward pass computes
+     * the rest again, to the same bits. At most all but one: the top one's rows serve the others too. */
+    uint32_t again;
 };
-/* Bytes on the device. */
+/* Bytes on the device: the fewer, the more blocks are computed again. */
 uint64_t graph_plan(const struct model_hyper *h, const struct graph_options *options);
 /* RC_NOMEM: they do not fit, found before anything is allocated. */
 MUST_USE int graph_open(struct model *m, const struct graph_options *options, struct graph **out,

@@ -7,10 +7,13 @@
 
 enum { LOGITS_STRIDE = GRAPH_CHUNK + 16 }; /* floats: a multiple of 2 KiB is a bad distance between rows */
 
-/* Rows of a block; all f32. Without `train` every block has the same, and x, mid and out are one place. */
+/* Rows of a block; all f32. Without `train` every block has the same, and x, mid and out are one place.
+ * Blocks that are computed again have an x of their own; the rest they share with the lowest block that is
+ * not: forward needs it before that one, backward after. */
 struct block_rows {
-    struct gpu_buffer *buffer;
-    uint64_t x, mid;     /* [R, D] input, and after attention: byte in buffer */
+    struct gpu_buffer *in, *buffer;
+    uint64_t x;          /* [R, D] input: byte in `in` */
+    uint64_t mid;        /* [R, D] after attention: byte in `buffer`, as all that follow */
     uint64_t q, k, v, o; /* [R, H hd], [R, KV hd] twice, [R, H hd] */
     uint64_t lse;        /* [R, H] */
     uint64_t gate, up;   /* [R, mlp_stride] */
@@ -41,9 +44,10 @@ struct graph {
     uint64_t state;                 /* [P, 8] */
     uint64_t dx, dnormed;           /* [R, D] */
     uint64_t dq, dk, dv, do_, dgate, dup, dact, du;
-    uint64_t dpicked, dpicked_normed;                 /* [P, D] */
-    uint64_t inputs_bytes, scratch_bytes, kept_bytes; /* the last: of one block */
-    float *host_state;                                /* [P, 8] */
+    uint64_t dpicked, dpicked_normed; /* [P, D] */
+    uint64_t inputs_bytes, scratch_bytes;
+    uint64_t x_bytes, kept_bytes; /* of a block that is computed again, and of one that is not */
+    float *host_state;            /* [P, 8] */
 };
 
 /* Sizes and places for the options; takes no memory but g->rows. */
@@ -77,6 +81,10 @@ uint32_t graph_head_columns(const struct graph *g, uint32_t column); /* of the c
 struct model_weight graph_head_weight(const struct graph *g, uint32_t column);
 /* Arguments of lora for a pass over A: everything but addresses. */
 struct op_args graph_lora_a(const struct graph_pass *p, enum tensor_role role, const struct lora_part *part);
+
+/* Computes from a block's input all that its backward pass reads: its rows, and in `scratch` act and what the
+ * MLP reads as normed. */
+MUST_USE int graph_block_rows(const struct graph_pass *p, uint32_t block, struct status *st);
 
 /* After a failure: runs what was recorded before it, so that memory can be freed and written again.
  * Returns rc. */

@@ -3,6 +3,8 @@
  * tier: quick   device: yes */
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/rng.h"
+#include "cli/synthetic.h"
 #include "model/graph.h"
 #include "tests/fixture.h"
 
@@ -190,6 +192,116 @@ START_TEST(ten_updates_are_those_of_adamw)
 }
 END_TEST
 
+/* ---- activations that are computed again ---- */
+
+enum { AGAIN_BLOCKS = 5, AGAIN_ROWS = 41, AGAIN_PICKS = 17, AGAIN_VOCAB = 384 };
+
+/* Picks and gradient of one batch: two sequences and a third one, all of different lengths. */
+struct again {
+    struct graph_pick picks[AGAIN_PICKS];
+    float *gradient; /* [n] */
+    size_t n;
+};
+
+static void again_batch(struct graph *g, const struct lora *l, double dropout, uint32_t first_token,
+                        struct again *out)
+{
+    static const uint32_t ENDS[] = { 19, 20, AGAIN_ROWS };
+    int32_t ids[AGAIN_ROWS], targets[AGAIN_PICKS];
+    uint32_t positions[AGAIN_ROWS], rows[AGAIN_PICKS];
+    struct graph_span spans[AGAIN_ROWS];
+    float weights[AGAIN_PICKS];
+    struct gpu_buffer gradient;
+    for (uint32_t i = 0, k = 0; i < AGAIN_ROWS; i++) {
+        const uint32_t first = k ? ENDS[k - 1] : 0;
+        ids[i] = (int32_t)(rng_at(3, RNG_SAMPLING, i, first_token, 0).w[0] % AGAIN_VOCAB);
+        positions[i] = i - first;
+        spans[i] = (struct graph_span){ .self_first = first, .end = ENDS[k] };
+        k += i + 1 == ENDS[k];
+    }
+    for (uint32_t i = 0; i < AGAIN_PICKS; i++) {
+        rows[i] = i * AGAIN_ROWS / AGAIN_PICKS;
+        targets[i] = (int32_t)(i * 7 % AGAIN_VOCAB);
+        weights[i] = 0.01f * (float)(i + 1);
+    }
+    const struct graph_batch batch = { .rows = AGAIN_ROWS,
+                                       .ids = ids,
+                                       .positions = positions,
+                                       .spans = spans,
+                                       .picks = AGAIN_PICKS,
+                                       .pick_rows = rows,
+                                       .targets = targets,
+                                       .lora = l,
+                                       .dropout = dropout,
+                                       .seed = 11,
+                                       .step = 2,
+                                       .first_token = first_token };
+    out->n = l->n;
+    out->gradient = mem_calloc(l->n, sizeof *out->gradient);
+    ck_assert_ptr_nonnull(out->gradient);
+    OK(gpu_alloc(gpu, l->n * sizeof(float), "gradient", &gradient, &st));
+    OK(graph_forward(g, &batch, out->picks, &st));
+    OK(graph_backward(g, &batch, weights, &gradient, &st));
+    OK(gpu_read(gpu, &gradient, 0, out->gradient, l->n * sizeof(float), &st));
+    gpu_free(gpu, &gradient);
+}
+
+static void again_same(const struct again *a, struct again *b, const char *what, uint32_t again)
+{
+    ck_assert_msg(memcmp(a->picks, b->picks, sizeof a->picks) == 0, "%s, %u again: other picks", what, again);
+    for (size_t i = 0; i < a->n; i++)
+        ck_assert_msg(memcmp(&a->gradient[i], &b->gradient[i], sizeof *a->gradient) == 0,
+                      "%s, %u again: value %zu is %g, not %g", what, again, i, (double)b->gradient[i],
+                      (double)a->gradient[i]);
+    mem_free(b->gradient);
+}
+
+/* Every number of blocks, up to more than there are, and two batches one after the other. */
+START_TEST(blocks_computed_again_have_the_same_bits)
+{
+    static const struct synthetic_shape SHAPE = { "five", AGAIN_BLOCKS, 64,  96,    4,   2,
+                                                  16,     AGAIN_VOCAB,  128, 10000, true };
+    struct synthetic file = { 0 };
+    struct model *m = NULL;
+    struct adapter x = { 0 };
+    struct lora l = { 0 };
+    OK(synthetic_open(&SHAPE, AGAIN_BLOCKS, "F32", true, &file, &st));
+    OK(model_open(file.path, gpu, &(struct model_options){ .train = true }, &m, &st));
+    golden_adapter(model_get_hyper(m), 4, 8, 7, &x);
+    OK(lora_open(m, &x, &l, &st));
+    for (int dropout = 0; dropout < 2; dropout++) {
+        struct again first = { 0 }, second = { 0 };
+        uint64_t bytes_before = UINT64_MAX;
+        for (uint32_t again = 0; again <= AGAIN_BLOCKS; again++) {
+            const struct graph_options options = {
+                .rows_max = AGAIN_ROWS, .rank_max = 4, .train = true, .again = again
+            };
+            const uint64_t used = gpu_bytes_used(gpu), bytes = graph_plan(model_get_hyper(m), &options);
+            struct graph *g = NULL;
+            struct again one, two;
+            OK(graph_open(m, &options, &g, &st));
+            ck_assert_uint_eq(gpu_bytes_used(gpu) - used, bytes);
+            ck_assert(again < AGAIN_BLOCKS ? bytes < bytes_before : bytes == bytes_before);
+            bytes_before = bytes;
+            again_batch(g, &l, 0.1 * dropout, 0, again ? &one : &first);
+            again_batch(g, &l, 0.1 * dropout, AGAIN_ROWS, again ? &two : &second);
+            if (again) {
+                again_same(&first, &one, dropout ? "dropout" : "first batch", again);
+                again_same(&second, &two, dropout ? "dropout" : "second batch", again);
+            }
+            graph_close(g);
+        }
+        ck_assert_int_ne(memcmp(first.gradient, second.gradient, first.n * sizeof(float)), 0);
+        mem_free(first.gradient);
+        mem_free(second.gradient);
+    }
+    lora_close(&l);
+    adapter_release(&x);
+    model_close(m);
+    synthetic_close(&file);
+}
+END_TEST
+
 /* ---- files ---- */
 
 START_TEST(a_plan_says_what_opening_takes)
@@ -301,6 +413,7 @@ int main(void)
     tcase_add_test(t, and_with_an_adapter_of_peft);
     tcase_add_test(t, gradients_are_those_of_peft);
     tcase_add_test(t, ten_updates_are_those_of_adamw);
+    tcase_add_test(t, blocks_computed_again_have_the_same_bits);
     tcase_add_test(t, a_plan_says_what_opening_takes);
     tcase_add_test(t, a_file_cut_anywhere_is_refused);
     tcase_add_test(t, opening_survives_every_failed_allocation);
