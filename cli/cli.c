@@ -101,7 +101,9 @@ int cli_gpu_open(const struct common *c, struct gpu **out, struct status *st)
 {
     struct str driver = { 0 };
     bool have = cli_driver_file(CLI_DRIVER_HERE, &driver);
-    struct gpu_choice choice = { .device = c->device, .driver_file = have ? str_text(&driver) : NULL };
+    struct gpu_choice choice = { .device = c->device,
+                                 .driver_file = have ? str_text(&driver) : NULL,
+                                 .bytes_max = (uint64_t)c->memory_mib << 20 };
     int rc = gpu_open(&choice, out, st);
     str_release(&driver);
     if (!rc) {

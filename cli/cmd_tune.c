@@ -133,15 +133,35 @@ out:
 
 /* ---- training ---- */
 
-static int plan_print(const struct train_plan *plan, const struct model_plan *weights, struct status *st)
+static int plan_print(const struct tune *t, const struct train_plan *plan, const struct session *s,
+                      struct status *st)
 {
     struct str text = { 0 };
-    str_printf(&text,
-               "trains %" PRIu64 " of %" PRIu64 " parameters (%.3f %%) in %u updates, %" PRIu64 " tokens\n"
-               "device memory: weights %.0f MiB, training %.0f MiB\n",
-               plan->trainable, plan->total, 100.0 * (double)plan->trainable / (double)plan->total,
-               plan->steps, plan->tokens, (double)weights->weight_bytes / 1048576.0,
-               (double)plan->device_bytes / 1048576.0);
+    const uint64_t weights = model_get_plan(s->model)->weight_bytes, free = gpu_bytes_free(s->gpu);
+    const uint32_t again = train_plan_again(plan, free);
+    if (t->common.json) {
+        str_printf(&text,
+                   "{\"again\":%" PRIu32 ",\"blocks\":%" PRIu32 ",\"device_bytes\":%" PRIu64
+                   ",\"device_bytes_least\":%" PRIu64 ",\"free_bytes\":%" PRIu64 ",\"steps\":%" PRIu32
+                   ",\"tokens\":%" PRIu64 ",\"trainable\":%" PRIu64 ",\"weight_bytes\":%" PRIu64 "}\n",
+                   again, plan->blocks, plan->device_bytes, plan->device_bytes_least, free, plan->steps,
+                   plan->tokens, plan->trainable, weights);
+    } else {
+        str_printf(&text,
+                   "trains %" PRIu64 " of %" PRIu64 " parameters (%.3f %%) in %u updates, %" PRIu64
+                   " tokens\n"
+                   "device memory: weights %.0f MiB, training %.0f MiB, or %.0f MiB at least\n",
+                   plan->trainable, plan->total, 100.0 * (double)plan->trainable / (double)plan->total,
+                   plan->steps, plan->tokens, (double)weights / 0x1p20, (double)plan->device_bytes / 0x1p20,
+                   (double)plan->device_bytes_least / 0x1p20);
+        if (plan->device_bytes_least > free)
+            str_printf(&text, "that does not fit: %.0f MiB are free\n", (double)free / 0x1p20);
+        else if (again > 0)
+            str_printf(&text,
+                       "activations of %" PRIu32 " of %" PRIu32
+                       " blocks would be computed again in each update: %.0f MiB are free\n",
+                       again, plan->blocks, (double)free / 0x1p20);
+    }
     int rc = cli_print(&text, st);
     str_release(&text);
     return rc;
@@ -209,7 +229,7 @@ static int train(struct tune *t, struct session *s, const struct data *data, str
     TRY(recipe_advise(&t->recipe, h, &shape, false, &sink->sink, st));
     TRY(train_plan(h, &options, &plan, st));
     if (t->plan_only) {
-        TRY(plan_print(&plan, model_get_plan(s->model), st));
+        TRY(plan_print(t, &plan, s, st));
         goto out;
     }
     TRY(train_open(s->model, &options, &run, st));

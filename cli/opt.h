@@ -31,9 +31,11 @@ struct opt {
 struct common {
     bool help, json, quiet;
     const char *device;
+    uint32_t memory_mib; /* 0: what the device has */
 };
 #define COMMON_OPTIONS(c)                                                                                    \
     { "device", OPT_TEXT, &(c)->device, "N|NAME", "Vulkan device by number or part of its name" },           \
+        { "memory", OPT_COUNT, &(c)->memory_mib, "MIB", "device memory to take at most (what is free)" },    \
         { "json", OPT_FLAG, &(c)->json, NULL, "one JSON document on stdout" },                               \
         { "quiet", OPT_FLAG, &(c)->quiet, NULL, "no progress and no messages but errors" },                  \
     {                                                                                                        \

@@ -379,11 +379,14 @@ int gpu_open(const struct gpu_choice *choice, struct gpu **out, struct status *s
     TRY(instance_open(choice, &g->instance, devices, &n, st));
     TRY(device_pick(g, choice, devices, n, st));
     TRY(device_make(g, st));
+    g->bytes_max = g->info.memory_bytes;
     patience_set(g);
     TRY(record_open(g, st));
     TRY(memory_open(g, st));
     TRY(ops_open(g, st));
-    TRY(variants_open(g, st));
+    TRY(variants_open(g, st)); /* what it takes is free again */
+    if (choice && choice->bytes_max && choice->bytes_max < g->bytes_max)
+        g->bytes_max = choice->bytes_max;
     *out = g;
     g = NULL;
 out:

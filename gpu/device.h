@@ -35,6 +35,7 @@ struct gpu_info {
 struct gpu_choice {
     const char *device; /* number or part of a name; NULL: LETHE_DEVICE, else discrete, integrated, CPU */
     const char *driver_file; /* ICD used when the system has none but CPUs and the user set none; or NULL */
+    uint64_t bytes_max;      /* that buffers may take together; 0: what the device has */
 };
 
 /* Up to `cap` devices, in the order of their numbers. */
@@ -60,8 +61,8 @@ MUST_USE int gpu_alloc(struct gpu *g, uint64_t bytes, const char *what, struct g
                        struct status *st);
 void gpu_free(struct gpu *g, struct gpu_buffer *b);
 uint64_t gpu_bytes_used(const struct gpu *g); /* by all buffers now */
-/* What buffers can still take: what is left of memory_bytes, or less where the driver tells that others hold
- * some of it (VK_EXT_memory_budget). */
+/* What buffers can still take: what is left of memory_bytes or of the choice's bytes_max, or less where the
+ * driver tells that others hold some of it (VK_EXT_memory_budget). */
 uint64_t gpu_bytes_free(const struct gpu *g);
 /* For tests: how often memory was taken from the driver since gpu_open. */
 uint64_t gpu_allocations(const struct gpu *g);

@@ -171,9 +171,10 @@ int gpu_alloc(struct gpu *g, uint64_t bytes, const char *what, struct gpu_buffer
     if (bytes > g->allocation_max - slack)
         FAIL(st, RC_LIMIT, "%s: %" PRIu64 " bytes, over this device's %" PRIu64 " for one buffer", what,
              bytes, g->allocation_max);
-    if (whole > g->info.memory_bytes || g->bytes_used > g->info.memory_bytes - whole)
-        FAIL(st, RC_NOMEM, "%s: %" PRIu64 " bytes: the device has %" PRIu64 ", %" PRIu64 " of them in use",
-             what, bytes, g->info.memory_bytes, g->bytes_used);
+    if (whole > g->bytes_max || g->bytes_used > g->bytes_max - whole)
+        FAIL(st, RC_NOMEM,
+             "%s: %" PRIu64 " bytes: the device has %" PRIu64 " for us, %" PRIu64 " of them in use", what,
+             bytes, g->bytes_max, g->bytes_used);
     TRY(memory_make(g, whole, false, what, &m, st));
     uint64_t addr = memory_addr(g, m);
     if (addr % ADDRESS_ALIGN != 0) { /* few drivers: ask again, with room to move the start */
@@ -222,7 +223,7 @@ uint64_t gpu_bytes_used(const struct gpu *g)
 
 uint64_t gpu_bytes_free(const struct gpu *g)
 {
-    const uint64_t all = g->info.memory_bytes, left = all > g->bytes_used ? all - g->bytes_used : 0;
+    const uint64_t left = g->bytes_max > g->bytes_used ? g->bytes_max - g->bytes_used : 0;
     if (!g->budget || g->lost)
         return left;
     VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {

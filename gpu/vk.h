@@ -86,9 +86,9 @@ struct gpu {
     uint64_t flops_max;      /* floating-point operations of one submission, unless one operator has more */
 
     struct memory *buffers, *graveyard;
-    uint64_t bytes_used, allocations;
-    uint32_t heap; /* that buffers come from */
-    bool budget;   /* the driver tells what is left of it */
+    uint64_t bytes_used, bytes_max, allocations; /* bytes_max: of all buffers together */
+    uint32_t heap;                               /* that buffers come from */
+    bool budget;                                 /* the driver tells what is left of it */
     struct memory *staging;
     struct slot transfers[STAGING_SLOTS];
 

@@ -197,6 +197,22 @@ START_TEST(buffers_are_zeroed_aligned_and_counted)
 }
 END_TEST
 
+START_TEST(a_budget_is_kept)
+{
+    struct gpu_buffer b = { 0 }, more = { 0 };
+    gpu_close(gpu);
+    OK(gpu_open(&(struct gpu_choice){ .bytes_max = 100000 }, &gpu, &st));
+    ck_assert_uint_eq(gpu_bytes_free(gpu), 100000);
+    OK(gpu_alloc(gpu, 65536, "part", &b, &st));
+    ck_assert_uint_eq(gpu_bytes_free(gpu), 100000 - gpu_bytes_used(gpu));
+    ck_assert_int_eq(gpu_alloc(gpu, 40000, "more", &more, &st), RC_NOMEM);
+    ck_assert_msg(strstr(st.msg, "more: 40000 bytes: the device has 100000 for us"), "%s", st.msg);
+    ck_assert_uint_eq(more.addr, 0);
+    gpu_free(gpu, &b);
+    ck_assert_uint_eq(gpu_bytes_free(gpu), 100000);
+}
+END_TEST
+
 enum { LARGE = (20 << 20) + 12 }; /* more than both halves of the staging buffer */
 
 START_TEST(bytes_arrive)
@@ -371,6 +387,7 @@ static void memory_tests(TCase *tests)
     tcase_add_test(tests, absurd_sizes_are_refused_by_name);
     tcase_add_test(tests, a_full_device_is_no_memory);
     tcase_add_test(tests, buffers_are_zeroed_aligned_and_counted);
+    tcase_add_test(tests, a_budget_is_kept);
     tcase_add_test(tests, bytes_arrive);
     tcase_add_test(tests, recorded_work_runs_in_order);
 }

@@ -56,8 +56,8 @@ static void recipe_make(const char *keys, struct recipe *out)
 }
 
 /* Two updates, then four whose allocations count: over the end of an epoch, with and without a short last
- * batch, micro-batches and dropout. */
-static void steady(const char *keys)
+ * batch, micro-batches and dropout. `again`: blocks whose activations are computed again. */
+static void steady(const char *keys, uint32_t again)
 {
     struct recipe recipe;
     struct data data = { 0 };
@@ -68,7 +68,9 @@ static void steady(const char *keys)
     };
     recipe_make(keys, &recipe);
     OK(data_parse("train.jsonl", DATA, strlen(DATA), &how, &data, &st));
-    const struct train_options options = { .recipe = &recipe, .data = &data, .base_name = "tiny" };
+    const struct train_options options = {
+        .recipe = &recipe, .data = &data, .base_name = "tiny", .again = again
+    };
     OK(train_open(model, &options, &train, &st));
     const size_t opened_with = mem_count();
     for (int i = 0; i < 2; i++)
@@ -88,7 +90,7 @@ static void steady(const char *keys)
 
 START_TEST(updates_take_no_memory)
 {
-    steady("{\"name\":\"lora\",\"seed\":7,\"rank\":4,\"length\":64,\"batch\":3,\"epochs\":3}");
+    steady("{\"name\":\"lora\",\"seed\":7,\"rank\":4,\"length\":64,\"batch\":3,\"epochs\":3}", 0);
 }
 END_TEST
 
@@ -96,7 +98,8 @@ START_TEST(micro_batches_and_dropout_take_no_memory)
 {
     steady("{\"name\":\"lora\",\"seed\":7,\"rank\":4,\"length\":32,\"batch\":5,\"micro_batch\":1,\"dropout\":"
            "\"0.1\","
-           "\"epochs\":3}");
+           "\"epochs\":3}",
+           1);
 }
 END_TEST
 

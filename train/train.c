@@ -58,6 +58,12 @@ out:
     return rc;
 }
 
+/* What a driver takes for a buffer. */
+static uint64_t buffer_bytes(uint64_t bytes)
+{
+    return (bytes + 255) / 256 * 256;
+}
+
 int train_plan(const struct model_hyper *h, const struct train_options *options, struct train_plan *out,
                struct status *st)
 {
@@ -74,12 +80,33 @@ int train_plan(const struct model_hyper *h, const struct train_options *options,
     plan.steps = shape.steps;
     plan.epoch_steps = shape.epoch_steps;
     plan.trainable = adapter_parameters(&a);
-    const struct graph_options sizes = graph_sizes(&plan, options->data, r);
-    plan.device_bytes = graph_plan(h, &sizes) + 4 * lora_bytes(&a) + a.n * 2 * sizeof(float) + 32;
+    const uint64_t beside = 4 * buffer_bytes(lora_bytes(&a)) + buffer_bytes(a.n * 2 * sizeof(float)) +
+                            buffer_bytes(8 * sizeof(float));
+    struct graph_options sizes = graph_sizes(&plan, options->data, r);
+    plan.blocks = h->blocks;
+    plan.device_bytes = graph_plan(h, &sizes) + beside;
+    sizes.again = h->blocks;
+    plan.device_bytes_least = graph_plan(h, &sizes) + beside;
     *out = plan;
 out:
     adapter_release(&a);
     return rc;
+}
+
+/* Each block that is computed again saves the same. */
+static uint64_t again_bytes(const struct train_plan *plan)
+{
+    return plan->blocks > 1 ? (plan->device_bytes - plan->device_bytes_least) / (plan->blocks - 1) : 0;
+}
+
+uint32_t train_plan_again(const struct train_plan *plan, uint64_t bytes)
+{
+    if (plan->device_bytes <= bytes)
+        return 0;
+    if (plan->device_bytes_least >= bytes)
+        return plan->blocks - 1;
+    const uint64_t one = again_bytes(plan);
+    return (uint32_t)((plan->device_bytes - bytes + one - 1) / one);
 }
 
 /* ---- open, close ---- */
@@ -128,16 +155,32 @@ out:
     return rc;
 }
 
+static int again_choose(struct train *t, uint64_t free, struct status *st)
+{
+    const uint32_t wanted = train_plan_again(&t->plan, free), most = t->plan.blocks - 1;
+    t->again = wanted > t->options.again ? wanted : t->options.again;
+    t->again = t->again < most ? t->again : most;
+    if (wanted == 0)
+        return 0;
+    return event_warn(t->options.sink, st, "memory",
+                      "activations of %" PRIu32 " of %" PRIu32
+                      " blocks are computed again in each update: with "
+                      "all of them kept, training needs %.0f MiB, and %.0f MiB are free",
+                      t->again, t->plan.blocks, (double)t->plan.device_bytes / 0x1p20, (double)free / 0x1p20);
+}
+
 static int device_open(struct train *t, struct status *st)
 {
     int rc = 0;
     struct gpu *g = model_get_gpu(t->m);
     const struct gpu_info *info = gpu_get_info(g);
-    const struct graph_options sizes = graph_sizes(&t->plan, t->options.data, &t->recipe);
+    struct graph_options sizes = graph_sizes(&t->plan, t->options.data, &t->recipe);
     const uint64_t free = gpu_bytes_free(g), bytes = lora_bytes(&t->adapter);
-    if (t->plan.device_bytes > free)
+    if (t->plan.device_bytes_least > free)
         FAIL(st, RC_NOMEM, "training needs %.2f GiB more on %s, which has %.2f GiB free",
-             (double)t->plan.device_bytes / 0x1p30, info->name, (double)free / 0x1p30);
+             (double)t->plan.device_bytes_least / 0x1p30, info->name, (double)free / 0x1p30);
+    TRY(again_choose(t, free, st));
+    sizes.again = t->again;
     TRY(graph_open(t->m, &sizes, &t->graph, st));
     TRY(lora_open(t->m, &t->adapter, &t->lora, st));
     TRY(gpu_alloc(g, bytes, "gradient", &t->gradient, st));
@@ -220,6 +263,11 @@ void train_close(struct train *t)
     mem_free(t->host_norms);
     mem_free(t->order);
     mem_free(t);
+}
+
+uint32_t train_again(const struct train *t)
+{
+    return t->again;
 }
 
 /* ---- the run ---- */

@@ -29,13 +29,17 @@ struct train_options {
     struct hash base;          /* digest of the base model, so that a state of another is refused */
     uint32_t checkpoint_every; /* updates; 0: 10. The end of each epoch has one anyway */
     bool resume;               /* go on from the state; without one start from the beginning */
+    uint32_t again;            /* blocks computed again, where memory does not want more of them */
     struct event_sink *sink;
     const volatile sig_atomic_t *stop; /* nonzero: save and stop; may be NULL */
     uint32_t stop_after; /* for tests: as if `stop` were raised after this many updates; 0: never */
 };
 
 struct train_plan {
-    uint64_t device_bytes; /* beside the model's weights */
+    /* Beside the model's weights: with all activations kept, and with those of all blocks but the top one
+     * computed again. */
+    uint64_t device_bytes, device_bytes_least;
+    uint32_t blocks;
     uint64_t trainable, total;
     uint32_t rows_max; /* of a micro-batch over the whole run */
     uint32_t steps, epoch_steps;
@@ -44,11 +48,16 @@ struct train_plan {
 MUST_USE int train_plan(const struct model_hyper *h, const struct train_options *options,
                         struct train_plan *out, struct status *st);
 
+/* Blocks whose activations each backward pass computes again where `bytes` are free: as few as will do.
+ * Memory decides this number, and it decides no bit. */
+uint32_t train_plan_again(const struct train_plan *plan, uint64_t bytes);
+
 /* Takes memory, draws or restores the weights. RC_NOMEM before anything is taken; RC_ARG: a state of another
  * recipe, data or model. */
 MUST_USE int train_open(struct model *m, const struct train_options *options, struct train **out,
                         struct status *st);
 void train_close(struct train *t);
+uint32_t train_again(const struct train *t); /* blocks whose activations are computed again */
 
 struct train_result {
     uint32_t steps;

@@ -35,6 +35,7 @@ struct train {
     struct train_plan plan;
     struct hash config; /* of everything that decides the bits */
     struct str state_path;
+    uint32_t again; /* blocks whose activations are computed again */
 
     struct graph *graph;
     struct adapter adapter; /* shape, and values at open and close */

@@ -123,6 +123,12 @@ case $VK_DRIVER_FILES in
     says 'training needs [0-9.]+ GiB more on .*, which has 0.00 GiB free'
     check [ ! -e none ]
     want 0 env LETHE_FAULTS_LEFT="$bytes" "${tune[@]}" --out fits
+    check [ -z "$(grep 'computed again' err)" ]
+    want 0 "${tune[@]}" --plan-only --json
+    left=$(python3 -c 'import json; p = json.load(open("out")); print((p["device_bytes"] + p["device_bytes_least"]) // 2)')
+    want 0 env LETHE_FAULTS_LEFT="$left" "${tune[@]}" --out less
+    says 'activations of 1 of 2 blocks are computed again'
+    check diff -r whole less
     ;;
 *) echo "not Mesa's software driver: what VK_EXT_memory_budget tells is not checked" ;;
 esac

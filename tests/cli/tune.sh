@@ -27,6 +27,28 @@ want 2 "${train[@]}" --out a
 says 'holds an adapter already'
 want 2 "${train[@]}" --out d --resume
 says 'no state'
+
+# Less device memory than all activations take: the same adapter. --memory counts whole MiB, so rows are many.
+row='red blue green small large old new warm cold fast slow high low near far wide'
+for i in 1 2 3 4; do
+    echo "{\"prompt\":\"$row $i $row $i $row $i $row\",\"completion\":\" yes\"}"
+done >long.jsonl
+echo '{"lethe_tune":1,"base":"'"$tiny"'","data":["long.jsonl"],"method":{"name":"lora","seed":5,"rank":4,"lr":"0.01","steps":1,"batch":4,"length":256,"micro_batch":4}}' >long.json
+want 0 lethe tune long.json --plan-only --json --memory 64
+mib=$(python3 -c 'import json; p = json.load(open("out")); assert p["again"] == 0; print((64 * 2**20 - p["free_bytes"] + p["device_bytes"] - 1) >> 20)')
+want 0 lethe tune long.json --plan-only --memory "$mib"
+says 'activations of 1 of 2 blocks would be computed again'
+want 0 lethe tune long.json --out kept
+check [ -z "$(grep 'computed again' err)" ]
+want 0 lethe tune long.json --out again --memory "$mib"
+says 'warning: activations of 1 of 2 blocks are computed again'
+check grep -q '"event":"warning","code":"memory"' again.events.jsonl
+check diff -r kept again
+want 0 lethe tune long.json --plan-only --memory 4
+says 'that does not fit: [0-9]+ MiB are free'
+want 2 lethe tune long.json --out none --memory 4
+says 'training needs [0-9.]+ GiB more on .*, which has 0.00 GiB free'
+check [ ! -e none ]
 want 0 lethe probe "$tiny" --adapter a --probes task.jsonl
 printf '{"prompt":"say \\u0004red","completion":" yes"}\n' >control.jsonl
 model=${LETHE_MODEL:-$source/.deps/model/SmolLM2-135M-Instruct.Q4_1.gguf}
