@@ -20,10 +20,12 @@ MUST_USE int bench_peak(struct gpu *g, struct bench_peak *best, struct status *s
 enum { BENCH_ROUNDS_MAX = 1000 };
 struct bench_options {
     uint32_t tokens, rank, rounds;
+    uint32_t again; /* blocks whose activations a step computes again, where memory does not want more */
 };
 struct bench_result {
     struct bench_peak peak;
     double forward_s, step_s;          /* medians */
+    uint32_t again;                    /* blocks whose activations a step computed again */
     uint64_t device_bytes, host_bytes; /* during a step: of all buffers; most memory of the process at once */
     struct gpu_time *kernels;          /* [kernels_n] of one step, the longest first */
     size_t kernels_n;                  /* 0: the device has no time stamps */

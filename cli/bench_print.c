@@ -60,6 +60,10 @@ void bench_text(const struct bench_subject *s, const struct bench_result *r, str
                "LoRA step  %9.1f ms %9.1f tokens/s   %" PRIu32 " tokens, rank %" PRIu32
                " on every linear, the loss at each\n",
                r->step_s * 1e3, tokens / r->step_s, s->o->tokens, s->o->rank);
+    if (r->again > 0)
+        str_printf(
+            out, "           activations of %" PRIu32 " of %" PRIu32 " blocks are computed again in a step\n",
+            r->again, s->h->blocks);
     str_printf(out, "memory     device %.1f MiB, process %.1f MiB at most\n",
                (double)r->device_bytes / 0x1p20, (double)r->host_bytes / 0x1p20);
     if (r->kernels_n > 0)
@@ -183,6 +187,7 @@ struct json *bench_json(const struct gpu *g, const struct bench_subject *s, cons
     json_put_int(root, "tokens", s->o->tokens);
     json_put_int(root, "rank", s->o->rank);
     json_put_int(root, "rounds", s->o->rounds);
+    json_put_int(root, "again", r->again);
     rate_put(root, "forward", r->forward_s, s->o->tokens);
     rate_put(root, "step", r->step_s, s->o->tokens);
     json_put_int(memory, "device_bytes", (int64_t)r->device_bytes);

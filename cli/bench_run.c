@@ -212,7 +212,10 @@ static int steps_time(struct subject *s, struct bench_result *out, struct status
     int rc = 0;
     struct train *t = NULL;
     struct train_step step;
-    TRY(train_open(s->m, &(struct train_options){ .recipe = &s->recipe, .data = &s->data }, &t, st));
+    TRY(train_open(s->m,
+                   &(struct train_options){ .recipe = &s->recipe, .data = &s->data, .again = s->o->again },
+                   &t, st));
+    out->again = train_again(t);
     TRY(train_step(t, &step, st)); /* compiles, and touches the pages */
     for (uint32_t i = 0; i < s->o->rounds; i++) {
         TRY(interrupted(st));

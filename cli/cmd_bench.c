@@ -47,9 +47,10 @@ static int options_check(struct bench *b, const struct opt_list *words, struct s
         FAIL(st, RC_ARG, "lethe bench takes options alone, and here is '%s'", words->v[0]);
     if ((b->model != NULL) + (b->shape_name != NULL) + b->peak != 1)
         FAIL(st, RC_ARG, "one of --shape, --model and --peak is wanted");
-    if (b->peak && (b->submit || b->weights || b->blocks || b->o.tokens || b->o.rank || b->o.rounds))
+    if (b->peak &&
+        (b->submit || b->weights || b->blocks || b->o.tokens || b->o.rank || b->o.rounds || b->o.again))
         FAIL(st, RC_ARG,
-             "--peak measures no model: --submit, --weights, --blocks, --tokens, --rank and "
+             "--peak measures no model: --submit, --weights, --blocks, --tokens, --rank, --again and "
              "--rounds do not go with it");
     if (b->model && (b->weights || b->blocks))
         FAIL(st, RC_ARG, "--weights and --blocks are of a --shape; a --model has its own");
@@ -208,6 +209,9 @@ static int model_print(struct bench *b, struct status *st)
                                            .h = model_get_hyper(b->session.model),
                                            .blocks_whole = b->blocks_whole,
                                            .o = &b->o };
+    if (b->o.again >= subject.h->blocks)
+        FAIL(st, RC_ARG, "--again %" PRIu32 ": of %" PRIu32 " blocks, the top one is never computed again",
+             b->o.again, subject.h->blocks);
     TRY(bench_run(b->session.model, &b->o, &r, st));
     root = bench_json(b->session.gpu, &subject, &r);
     TRY(document_write(root, &document, st));
@@ -240,6 +244,7 @@ int cmd_bench(int argc, char **argv, struct status *st)
         { "blocks", OPT_COUNT, &b.blocks, "N", "only the first N blocks of a shape" },
         { "tokens", OPT_COUNT, &b.o.tokens, "N", "length of the sequence (default 512)" },
         { "rank", OPT_COUNT, &b.o.rank, "R", "of the adapter (default 8)" },
+        { "again", OPT_COUNT, &b.o.again, "N", "blocks whose activations a step computes again (none)" },
         { "rounds", OPT_COUNT, &b.o.rounds, "N", "timed runs, of which the median counts (default 3)" },
         { "submit", OPT_TEXT, &b.submit, "FILE", "writes the result as JSON, to be sent" },
         COMMON_OPTIONS(&b.common),

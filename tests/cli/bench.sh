@@ -18,7 +18,7 @@ cat >read.py <<'PY'
 import json, sys
 d = json.load(open("result.json"))
 assert d["lethe_bench"] == 1 and d["model"]["shape"] == "smollm2-135m" and d["model"]["blocks"] == 1
-assert d["tokens"] == 16 and d["rank"] == 8 and float(d["step"]["tokens_s"]) > 0 and float(d["forward"]["tokens_s"]) > 0
+assert d["tokens"] == 16 and d["rank"] == 8 and d["again"] == 0 and float(d["step"]["tokens_s"]) > 0 and float(d["forward"]["tokens_s"]) > 0
 assert d["memory"]["device_bytes"] > 10e6 and d["memory"]["process_bytes"] > 10e6
 names = {k["name"].split(".")[0] for k in d["kernels"]}
 assert {"matmul", "attention", "rmsnorm", "xent", "adamw"} <= names, names
@@ -35,8 +35,11 @@ for type in F32 q8_0; do
     want 0 lethe bench --shape smollm2-135m --weights $type --blocks 1 --tokens 4 --rounds 1 --rank 2 --json
     check python3 -c "import json; assert '${type^^}' in json.load(open('out'))['model']['weights']"
 done
-want 0 lethe bench --model "$source/tests/golden/tiny/tiny.gguf" --tokens 16 --rounds 2
+want 0 lethe bench --model "$source/tests/golden/tiny/tiny.gguf" --tokens 16 --rounds 2 --again 1
 says '^model +2 of 2 blocks of width'
+says 'activations of 1 of 2 blocks are computed again in a step'
+want 2 lethe bench --model "$source/tests/golden/tiny/tiny.gguf" --tokens 16 --again 2
+says 'of 2 blocks, the top one is never computed again'
 
 # As many blocks as the device has room for: a layer tells of less.
 mesa25=$source/.deps/mesa25/lvp_icd.json
@@ -56,6 +59,8 @@ want 2 lethe bench
 says 'one of --shape, --model and --peak'
 want 2 lethe bench --peak --shape smollm2-135m
 want 2 lethe bench --peak --tokens 4
+says '\-\-peak measures no model'
+want 2 lethe bench --peak --again 4
 says '\-\-peak measures no model'
 want 2 lethe bench --shape gpt-5
 says "no shape 'gpt-5': there are llama-1.2b, qwen-7b, smollm2-135m"
