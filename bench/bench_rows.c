@@ -33,6 +33,7 @@ static const struct row {
     { OP_gather, PASS_bwd0, "0iab", { ROWS * WIDTH, WIDTH } },
     { OP_xent, PASS_fwd, "aib", { ROWS, CHUNK, CHUNK, 0, 1 } },
     { OP_xent, PASS_bwd0, "aibc", { ROWS, CHUNK, CHUNK, 0, 1 } },
+    { OP_kl, PASS_fwd, "abcde", { ROWS, CHUNK, CHUNK, 1 } },
     { OP_sumsq, PASS_fwd, "ab", { 1, LORA } },
     { OP_adamw, PASS_fwd, "abcde", { LORA } },
 };

@@ -100,6 +100,13 @@ static struct op_cost cost_xent(enum pass pass, const uint32_t *d)
     return cost((fwd ? 6 : 4) * n, (fwd ? 1 : 2) * n, 0, "%" PRIu32 "x%" PRIu32, d[0], d[1]);
 }
 
+static struct op_cost cost_kl(enum pass pass, const uint32_t *d)
+{
+    const uint64_t n = (uint64_t)d[0] * d[1];
+    (void)pass;
+    return cost(32 * n, 2 * n, 0, "%" PRIu32 "x%" PRIu32, d[0], d[1]);
+}
+
 static struct op_cost cost_sumsq(enum pass pass, const uint32_t *d)
 {
     (void)pass;

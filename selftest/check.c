@@ -115,7 +115,8 @@ static int forward_check(struct check *c, double *worst, struct status *st)
             double want = c->out[o][i], have = (double)tensor_get(s->after, t, i);
             if (t->before == BEFORE_RANDOM)
                 want += (double)tensor_get(s->before, t, i);
-            if (row->op == OP_xent && i % 8 == 3) { /* the id is a whole number */
+            if ((row->op == OP_xent || (row->op == OP_kl && o > 0)) &&
+                i % 8 == 3) { /* the id is a whole number */
                 uint32_t id;
                 memcpy(&id, &s->after[t->at + i * 4], 4);
                 have = id;

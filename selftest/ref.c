@@ -357,11 +357,11 @@ static void shape_xent(struct scene *s)
     D(s, bwd0, n[0], n[1], n[1] + n[2]);
 }
 
-static void ref_xent(const struct scene *s, double *const out[OUTPUTS])
+static void states_of(const struct scene *s, size_t input, double *out)
 {
     const uint32_t *n = s->row->n;
     for (size_t row = 0; row < n[0]; row++) {
-        const double *x = &s->ref_in[0][row * n[1]];
+        const double *x = &s->ref_in[input][row * n[1]];
         size_t top = 0;
         double sum = 0, spread = 0;
         for (size_t c = 1; c < n[1]; c++)
@@ -370,9 +370,13 @@ static void ref_xent(const struct scene *s, double *const out[OUTPUTS])
             sum += exp(x[c] - x[top]);
             spread += exp(x[c] - x[top]) * (x[c] - x[top]);
         }
-        memcpy(&out[0][row * 8], (double[8]){ x[top], sum, x[top], (double)top, x[s->words[row]], spread },
-               64);
+        memcpy(&out[row * 8], (double[8]){ x[top], sum, x[top], (double)top, x[s->words[row]], spread }, 64);
     }
+}
+
+static void ref_xent(const struct scene *s, double *const out[OUTPUTS])
+{
+    states_of(s, 0, out[0]);
 }
 
 static void loss_xent(const struct scene *s, double *out)
@@ -384,6 +388,38 @@ static void loss_xent(const struct scene *s, double *out)
         for (size_t c = 0; c < n[1]; c++)
             sum += exp(x[c]);
         out[row] = log(sum) - x[s->words[row]];
+    }
+}
+
+/* ---- kl: sizes as xent; behind it the states of xent, which scene_run lets run first ---- */
+
+static void shape_kl(struct scene *s)
+{
+    const uint32_t *n = s->row->n;
+    s->in[0] = s->in[1] = rows_of(n[0], n[1], n[2]);
+    s->out[0] = s->out[1] = s->out[2] = rows_of(n[0], 8, 0);
+    s->ints = rows_of(1, n[0], 0);
+    for (uint32_t i = 0; i < n[0]; i++)
+        s->words[i] = uniform_below(s, n[1]);
+    D(s, fwd, n[0], n[1], n[1] + n[2]);
+}
+
+static void ref_kl(const struct scene *s, double *const out[OUTPUTS])
+{
+    const uint32_t *n = s->row->n;
+    states_of(s, 0, out[1]);
+    states_of(s, 1, out[2]);
+    for (size_t row = 0; row < n[0]; row++) {
+        const double *x = &s->ref_in[0][row * n[1]], *y = &s->ref_in[1][row * n[1]];
+        const double m = out[1][row * 8], log_s = log(out[1][row * 8 + 1]);
+        const double to = out[2][row * 8], log_r = log(out[2][row * 8 + 1]);
+        double p_q = 0, q_p = 0;
+        for (size_t c = 0; c < n[1]; c++) {
+            const double log_p = x[c] - m - log_s, log_q = y[c] - to - log_r;
+            p_q += exp(log_p) * (log_p - log_q);
+            q_p += exp(log_q) * (log_q - log_p);
+        }
+        memcpy(&out[0][row * 8], (double[8]){ m, log_s, to, log_r, p_q, q_p }, 64);
     }
 }
 
@@ -473,6 +509,7 @@ const struct spec SPECS[OP_COUNT] = {
     SPEC(lora,      { "abxs", "0b+As", "a0+Bs" }, .loss = loss_lora, .same_bits = true, .by_row = "ax+A"),
     SPEC(gather,    { "aix", "0i+A" }),
     SPEC(xent,      { "aix", "Aix+" }, .needs_forward = true, .loss = loss_xent, .by_row = "aix+A"),
+    SPEC(kl,        { "abyzxi" }, .by_row = "abyzxi"),
     SPEC(sumsq,     { "ax" }),
     SPEC(adamw,     { "xyzde" }, .values = values_adamw),
     SPEC(peak,      { "ax" }),

@@ -328,28 +328,48 @@ uint64_t scene_pointer(const struct scene *s, char c)
     }
 }
 
-/* One call, or for xent one for each chunk of columns. */
-static int call_record(struct scene *s, struct op_call *call, struct status *st)
+/* A chunk of columns of xent, or of kl behind xent on both of its rows; p[5] of kl is for them. */
+static int chunk_record(struct scene *s, const struct op_call *whole, uint32_t first, uint32_t columns,
+                        struct status *st)
 {
     int rc = 0;
-    const uint32_t *n = s->row->n;
-    if (s->row->op != OP_xent) {
-        TRY(op_run(s->gpu, call, st));
-        goto out;
+    const uint64_t *p = whole->args.p;
+    const uint32_t rows = whole->args.d[0], ld = whole->args.d[2], fresh = first == 0;
+    const uint64_t at = first * sizeof(float);
+    struct op_call call = *whole;
+    if (whole->op == OP_kl) {
+        struct op_call xent = { .op = OP_xent, .args.d = { rows, columns, ld, first, fresh } };
+        for (int side = 0; side < 2; side++) {
+            memcpy(xent.args.p, (const uint64_t[]){ p[side] + at, p[5], p[2 + side] }, 3 * sizeof *p);
+            TRY(op_run(s->gpu, &xent, st));
+        }
+        call.args.p[1] = p[1] + at;
     }
-    const uint64_t logits = call->args.p[0];
-    for (uint32_t first = 0; first < n[1]; first += n[3]) {
-        call->args.p[0] = logits + first * sizeof(float);
-        call->args.d[1] = n[1] - first < n[3] ? n[1] - first : n[3];
-        call->args.d[3] = first;
-        call->args.d[4] = first == 0;
-        TRY(op_run(s->gpu, call, st));
-    }
+    call.args.p[0] = p[0] + at;
+    call.args.d[1] = columns;
+    call.args.d[3] = whole->op == OP_kl ? fresh : first;
+    call.args.d[4] = fresh;
+    TRY(op_run(s->gpu, &call, st));
 out:
     return rc;
 }
 
-int scene_call(struct scene *s, struct op_call *call, struct status *st)
+/* One call, or for xent and kl one for each chunk of columns. */
+static int call_record(struct scene *s, const struct op_call *call, struct status *st)
+{
+    int rc = 0;
+    const uint32_t *n = s->row->n;
+    if (call->op != OP_xent && call->op != OP_kl) {
+        TRY(op_run(s->gpu, call, st));
+        goto out;
+    }
+    for (uint32_t first = 0; first < n[1]; first += n[3])
+        TRY(chunk_record(s, call, first, n[1] - first < n[3] ? n[1] - first : n[3], st));
+out:
+    return rc;
+}
+
+int scene_call(struct scene *s, const struct op_call *call, struct status *st)
 {
     int rc = 0;
     TRY(gpu_write(s->gpu, &s->arena, 0, s->before, s->end, st));

@@ -108,7 +108,7 @@ uint64_t scene_pointer(const struct scene *s, char c); /* of a letter of spec.p 
 /* Writes `before` to the device, runs the pass, reads `after`. */
 MUST_USE int scene_run(struct scene *s, enum pass pass, enum variant variant, struct status *st);
 /* The same with the caller's addresses and sizes. */
-MUST_USE int scene_call(struct scene *s, struct op_call *call, struct status *st);
+MUST_USE int scene_call(struct scene *s, const struct op_call *call, struct status *st);
 
 size_t tensor_place(const struct tensor *t, size_t i); /* of element i, in floats from the tensor's start */
 float tensor_get(const unsigned char *bytes, const struct tensor *t, size_t i);

@@ -141,6 +141,7 @@ static const struct {
     { OP_lora,      PASS_bwd1, { 5, 2, 7 },              2 * 70,         (35 + 10 + 28) * 4, "5x2x7" },
     { OP_gather,    PASS_fwd,  { 12, 4 },                0,              12 * 2 * 4, "3x4" },
     { OP_xent,      PASS_bwd0, { 3, 5 },                 4 * 15,         15 * 2 * 4, "3x5" },
+    { OP_kl,        PASS_fwd,  { 3, 5 },                 32 * 15,        15 * 2 * 4, "3x5" },
     { OP_sumsq,     PASS_fwd,  { 1, 9 },                 18,             36, "9" },
     { OP_adamw,     PASS_fwd,  { 9 },                    16 * 9,         7 * 9 * 4, "9" },
     { OP_peak,      PASS_fwd,  { 9, 2 },                 2 * PEAK_CHAINS * 18, 9 * 2 * 4, "9x2" },
