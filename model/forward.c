@@ -33,7 +33,7 @@ out:
     return rc;
 }
 
-static int inputs_write(struct graph *g, const struct graph_batch *b, struct status *st)
+int graph_inputs_write(struct graph *g, const struct graph_batch *b, struct status *st)
 {
     int rc = 0;
     TRY(gpu_write(g->g, &g->inputs, g->ids, b->ids, (uint64_t)b->rows * 4, st));
@@ -159,39 +159,77 @@ out:
     return rc;
 }
 
-static int head_forward(struct graph *g, uint32_t picks, struct status *st)
+const struct gpu_buffer *graph_stream(const struct graph *g, uint32_t i, uint64_t *at)
+{
+    *at = i < g->h->blocks ? g->rows[i].x : g->x;
+    return i < g->h->blocks ? g->rows[i].in : &g->scratch;
+}
+
+int graph_embed(struct graph *g, const struct graph_batch *b, struct status *st)
+{
+    const struct block_rows *first = &g->rows[0];
+    const struct model_weight *embedding = model_weight(g->m, ROLE_EMBEDDING, 0);
+    return graph_run(g, OP_embed, PASS_fwd,
+                     &(struct op_args){
+                         .p = { g->inputs.addr + g->ids, embedding->units, first->in->addr + first->x,
+                                embedding->groups },
+                         .d = { b->rows * g->h->width, g->h->width, embedding->format },
+                     },
+                     st);
+}
+
+int graph_blocks(const struct graph_pass *p, uint32_t first, uint32_t end, struct status *st)
 {
     int rc = 0;
-    const uint64_t base = g->scratch.addr;
-    TRY(graph_run(g, OP_gather, PASS_fwd,
-                  &(struct op_args){ .p = { base + g->x, g->inputs.addr + g->pick_rows, base + g->picked },
-                                     .d = { picks * g->h->width, g->h->width } },
-                  st));
-    TRY(graph_rmsnorm(g, base + g->picked, model_weight(g->m, ROLE_FINAL_NORM, 0)->units,
-                      base + g->picked_normed, picks, st));
-    for (uint32_t c = 0; c < g->h->vocab; c += GRAPH_CHUNK) {
-        TRY(graph_head_chunk(g, 0, picks, c, st));
-        TRY(graph_run(
-            g, OP_xent, PASS_fwd,
-            &(struct op_args){ .p = { base + g->logits, g->inputs.addr + g->targets, base + g->state },
-                               .d = { picks, graph_head_columns(g, c), LOGITS_STRIDE, c, c == 0 ? 1 : 0 } },
-            st));
+    for (uint32_t i = first; i < end; i++) {
+        uint64_t at;
+        const struct gpu_buffer *to = graph_stream(p->g, i + 1, &at);
+        TRY(block_forward(p, i, to, at, st));
     }
 out:
     return rc;
 }
 
-static void picks_read(const struct graph *g, uint32_t picks, struct graph_pick *out)
+int graph_pick_rows(struct graph *g, uint32_t picks, uint32_t to, struct status *st)
 {
-    for (uint32_t i = 0; i < picks; i++) {
-        const float *s = &g->host_state[(size_t)i * 8];
-        const double lse = log((double)s[1]);
-        uint32_t top;
-        memcpy(&top, &s[3], sizeof top);
-        out[i].logp = (float)((double)s[4] - (double)s[0] - lse);
-        out[i].top_logp = (float)((double)s[2] - (double)s[0] - lse);
-        out[i].top = (int32_t)top;
-    }
+    int rc = 0;
+    const uint64_t base = g->scratch.addr, place = (uint64_t)to * g->h->width * sizeof(float);
+    TRY(graph_run(
+        g, OP_gather, PASS_fwd,
+        &(struct op_args){ .p = { base + g->x, g->inputs.addr + g->pick_rows, base + g->picked + place },
+                           .d = { picks * g->h->width, g->h->width } },
+        st));
+    TRY(graph_rmsnorm(g, base + g->picked + place, model_weight(g->m, ROLE_FINAL_NORM, 0)->units,
+                      base + g->picked_normed + place, picks, st));
+out:
+    return rc;
+}
+
+int graph_head_fold(struct graph *g, uint32_t n, uint32_t column, struct status *st)
+{
+    int rc = 0;
+    const uint64_t base = g->scratch.addr;
+    TRY(graph_head_chunk(g, 0, n, column, st));
+    TRY(graph_run(g, OP_xent, PASS_fwd,
+                  &(struct op_args){
+                      .p = { base + g->logits, g->inputs.addr + g->targets, base + g->state },
+                      .d = { n, graph_head_columns(g, column), LOGITS_STRIDE, column, column == 0 ? 1 : 0 } },
+                  st));
+out:
+    return rc;
+}
+
+struct graph_pick graph_pick_of(const float s[8])
+{
+    const double max = (double)s[0], sum = (double)s[1], lse = log(sum);
+    uint32_t top;
+    memcpy(&top, &s[3], sizeof top);
+    return (struct graph_pick){
+        .logp = (float)((double)s[4] - max - lse),
+        .top_logp = (float)((double)s[2] - max - lse),
+        .entropy = (float)(lse - (double)s[5] / sum),
+        .top = (int32_t)top,
+    };
 }
 
 int graph_forward(struct graph *g, const struct graph_batch *b, struct graph_pick *out, struct status *st)
@@ -199,27 +237,21 @@ int graph_forward(struct graph *g, const struct graph_batch *b, struct graph_pic
     int rc = 0;
     const struct graph_pass p = graph_pass(g, b);
     TRY(graph_check(g, b, st));
-    TRY(inputs_write(g, b, st));
-    const struct block_rows *first = &g->rows[0];
-    const struct model_weight *embedding = model_weight(g->m, ROLE_EMBEDDING, 0);
-    TRY(graph_run(g, OP_embed, PASS_fwd,
-                  &(struct op_args){ .p = { g->inputs.addr + g->ids, embedding->units,
-                                            first->in->addr + first->x, embedding->groups },
-                                     .d = { b->rows * g->h->width, g->h->width, embedding->format } },
-                  st));
-    for (uint32_t i = 0; i < g->h->blocks; i++) {
-        const bool last = i + 1 == g->h->blocks;
-        const struct gpu_buffer *to = last ? &g->scratch : g->rows[i + 1].in;
-        TRY(block_forward(&p, i, to, last ? g->x : g->rows[i + 1].x, st));
+    TRY(graph_inputs_write(g, b, st));
+    TRY(graph_embed(g, b, st));
+    TRY(graph_blocks(&p, 0, g->h->blocks, st));
+    if (b->picks > 0) {
+        TRY(graph_pick_rows(g, b->picks, 0, st));
+        for (uint32_t c = 0; c < g->h->vocab; c += GRAPH_CHUNK)
+            TRY(graph_head_fold(g, b->picks, c, st));
     }
-    if (b->picks > 0)
-        TRY(head_forward(g, b->picks, st));
     TRY(gpu_submit(g->g, st));
     g->tokens += b->rows;
     g->picks = b->picks;
     if (b->picks > 0)
         TRY(gpu_read(g->g, &g->scratch, g->state, g->host_state, (uint64_t)b->picks * 8 * sizeof(float), st));
-    picks_read(g, b->picks, out);
+    for (uint32_t i = 0; i < b->picks; i++)
+        out[i] = graph_pick_of(&g->host_state[(size_t)i * 8]);
 out:
     return graph_settle(g, rc);
 }

@@ -90,7 +90,7 @@ int graph_layout(struct graph *g, struct status *st)
     o->again = !o->train ? 0 : o->again < g->h->blocks ? o->again : g->h->blocks - 1;
     g->rows_room = with_room(o->rows_max);
     g->mlp_stride = spread(g->h->mlp);
-    const uint32_t picks = with_room(o->picks_max), rows = g->rows_room;
+    const uint32_t picks = with_room(o->picks_max * (o->compare ? 2 : 1)), rows = g->rows_room;
     g->rows = mem_calloc(g->h->blocks, sizeof *g->rows);
     if (!g->rows)
         FAIL(st, RC_NOMEM, "no memory for a graph");
@@ -102,6 +102,10 @@ int graph_layout(struct graph *g, struct status *st)
     g->picked_normed = carve(&g->scratch_bytes, picks, g->h->width, 4);
     g->logits = carve(&g->scratch_bytes, picks, LOGITS_STRIDE, 4);
     g->state = carve(&g->scratch_bytes, picks, 8, 4);
+    if (o->compare) {
+        g->fork = carve(&g->scratch_bytes, rows, g->h->width, 4);
+        g->kl = carve(&g->scratch_bytes, o->picks_max, 8, 4);
+    }
     if (o->train)
         gradients_layout(g, picks);
     struct block_rows shared = { .in = &g->scratch, .buffer = &g->scratch, .x = g->x, .mid = g->x };
@@ -210,7 +214,8 @@ int graph_open(struct model *m, const struct graph_options *options, struct grap
     g->options = *options;
     TRY(graph_layout(g, st));
     g->kept = mem_calloc(g->h->blocks, sizeof *g->kept);
-    g->host_state = mem_calloc((size_t)g->options.picks_max * 8, sizeof *g->host_state);
+    g->host_state =
+        mem_calloc((size_t)g->options.picks_max * (g->options.compare ? 24 : 8), sizeof *g->host_state);
     if (!g->kept || !g->host_state)
         FAIL(st, RC_NOMEM, "no memory for a graph");
     TRY(memory_take(g, st));

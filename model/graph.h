@@ -31,6 +31,7 @@ struct graph_options {
     /* With `train`: of so many of the lowest blocks only the input is kept, and the backward pass computes
      * the rest again, to the same bits. At most all but one: the top one's rows serve the others too. */
     uint32_t again;
+    bool compare;           /* room for graph_compare */
 };
 /* Bytes on the device: the fewer, the more blocks are computed again. */
 uint64_t graph_plan(const struct model_hyper *h, const struct graph_options *options);
@@ -65,20 +66,40 @@ struct graph_batch {
 struct graph_pick {
     float logp; /* of the target, nats */
     float top_logp;
-    int32_t top; /* arg-max, the lowest id on ties */
+    float entropy; /* nats */
+    int32_t top;   /* arg-max, the lowest id on ties */
 };
 
 /* [picks] results. RC_LIMIT: over the sizes of graph_open. Values that are not finite are given as they
  * are. */
 MUST_USE int graph_forward(struct graph *g, const struct graph_batch *batch, struct graph_pick *out,
                            struct status *st);
-/* Logits of picks first … first + n - 1 of the last forward: [n][vocab]. */
+/* Logits of picks first … first + n - 1 of the last forward: [n][vocab]. After graph_compare on one graph
+ * picks of the base stand before those of the tuned model. */
 MUST_USE int graph_logits(struct graph *g, uint32_t first, uint32_t n, float *out, struct status *st);
 
 /* After graph_forward of the same batch on a graph with `train`: adds to `gradient`, a buffer in the
  * layout of batch->lora, the gradient of the sum over picks of weights[pick] * -logp. */
 MUST_USE int graph_backward(struct graph *g, const struct graph_batch *batch, const float *weights,
                             const struct gpu_buffer *gradient, struct status *st);
+
+/* ---- two models on one batch ---- */
+
+/* One graph twice, where the models differ by adapters alone: blocks below both adapters run once, and each
+ * chunk of the head serves both. Or two graphs on one device, for two models with one vocabulary. */
+struct graph_sides {
+    struct graph *base, *tuned;                /* base: opened with `compare` */
+    const struct lora *base_lora, *tuned_lora; /* NULL: none. The batch's own is not looked at */
+};
+
+struct graph_pair {
+    struct graph_pick base, tuned; /* in every bit as graph_forward has them */
+    float kl, kl_back; /* KL(base || tuned) and KL(tuned || base), nats; exactly 0 for equal logits */
+};
+
+/* [picks] results. RC_ARG: sides that cannot be compared; else as graph_forward. */
+MUST_USE int graph_compare(const struct graph_sides *sides, const struct graph_batch *batch,
+                           struct graph_pair *out, struct status *st);
 
 uint64_t graph_tokens(const struct graph *g); /* rows that went through forward since graph_open */
 

@@ -42,12 +42,13 @@ struct graph {
     uint64_t picked, picked_normed; /* [P, D] */
     uint64_t logits;                /* [P, LOGITS_STRIDE] */
     uint64_t state;                 /* [P, 8] */
+    uint64_t fork, kl;              /* with `compare`: [R, D] where two models part, [P / 2, 8] */
     uint64_t dx, dnormed;           /* [R, D] */
     uint64_t dq, dk, dv, do_, dgate, dup, dact, du;
     uint64_t dpicked, dpicked_normed; /* [P, D] */
     uint64_t inputs_bytes, scratch_bytes;
     uint64_t x_bytes, kept_bytes; /* of a block that is computed again, and of one that is not */
-    float *host_state;            /* [P, 8] */
+    float *host_state;            /* [P, 8], and with `compare` kl behind it */
 };
 
 /* Sizes and places for the options; takes no memory but g->rows. */
@@ -61,6 +62,18 @@ struct graph_pass {
     const struct gpu_buffer *gradient;
 };
 struct graph_pass graph_pass(struct graph *g, const struct graph_batch *batch);
+
+/* ---- the steps of a forward pass: ids to device memory, and from there recorded ---- */
+MUST_USE int graph_inputs_write(struct graph *g, const struct graph_batch *b, struct status *st);
+MUST_USE int graph_embed(struct graph *g, const struct graph_batch *b, struct status *st);
+MUST_USE int graph_blocks(const struct graph_pass *p, uint32_t first, uint32_t end, struct status *st);
+/* The rows that block i reads, or that leave the last one. */
+const struct gpu_buffer *graph_stream(const struct graph *g, uint32_t i, uint64_t *at);
+/* Picked rows, normed, to place `to` and after of picked_normed. */
+MUST_USE int graph_pick_rows(struct graph *g, uint32_t picks, uint32_t to, struct status *st);
+/* Logits of a chunk for places 0 … n - 1, folded into their states. */
+MUST_USE int graph_head_fold(struct graph *g, uint32_t n, uint32_t column, struct status *st);
+struct graph_pick graph_pick_of(const float state[8]);
 
 /* ---- operators: addresses of rows; sizes from the pass's model ---- */
 MUST_USE int graph_run(struct graph *g, enum op op, enum pass pass, const struct op_args *args,

@@ -87,14 +87,19 @@ static double logits_apart(struct model *m, const struct lora *lora, const char 
     const uint32_t vocab = model_get_hyper(m)->vocab;
     for (uint32_t i = 0; i < n; i++) {
         const float *x = is + (size_t)i * vocab;
-        double sum = 0;
+        double sum = 0, entropy = 0;
         uint32_t top = 0;
         for (uint32_t v = 1; v < vocab; v++)
             top = x[v] > x[top] ? v : top;
         for (uint32_t v = 0; v < vocab; v++)
             sum += exp((double)x[v] - (double)x[top]);
+        for (uint32_t v = 0; v < vocab; v++) {
+            const double logp = (double)x[v] - (double)x[top] - log(sum);
+            entropy -= exp(logp) * logp;
+        }
         ck_assert_int_eq(picks[i].top, (int32_t)top);
         ck_assert_double_eq_tol((double)picks[i].top_logp, -log(sum), 1e-5);
+        ck_assert_double_eq_tol((double)picks[i].entropy, entropy, 1e-5);
         ck_assert_double_eq_tol((double)picks[i].logp, (double)x[0] - (double)x[top] - log(sum), 1e-5);
     }
     graph_close(g);
