@@ -169,13 +169,13 @@ int graph_embed(struct graph *g, const struct graph_batch *b, struct status *st)
 {
     const struct block_rows *first = &g->rows[0];
     const struct model_weight *embedding = model_weight(g->m, ROLE_EMBEDDING, 0);
-    return graph_run(g, OP_embed, PASS_fwd,
-                     &(struct op_args){
-                         .p = { g->inputs.addr + g->ids, embedding->units, first->in->addr + first->x,
-                                embedding->groups },
-                         .d = { b->rows * g->h->width, g->h->width, embedding->format },
-                     },
-                     st);
+    return graph_run(
+        g, OP_embed, PASS_fwd,
+        &(struct op_args){
+            .p = { g->inputs.addr + g->ids, embedding->units, first->in->addr + first->x, embedding->groups },
+            .d = { b->rows * g->h->width, g->h->width, embedding->format },
+        },
+        st);
 }
 
 int graph_blocks(const struct graph_pass *p, uint32_t first, uint32_t end, struct status *st)

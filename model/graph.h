@@ -31,7 +31,7 @@ struct graph_options {
     /* With `train`: of so many of the lowest blocks only the input is kept, and the backward pass computes
      * the rest again, to the same bits. At most all but one: the top one's rows serve the others too. */
     uint32_t again;
-    bool compare;           /* room for graph_compare */
+    bool compare; /* room for graph_compare */
 };
 /* Bytes on the device: the fewer, the more blocks are computed again. */
 uint64_t graph_plan(const struct model_hyper *h, const struct graph_options *options);

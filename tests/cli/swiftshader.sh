@@ -35,7 +35,7 @@ for side in ("first", "second"):
 assert len(losses[0]) == len(losses[1]) > 2
 assert all(abs(x - y) < 1e-3 for x, y in zip(*losses)), losses
 P
-for test in test_ops test_gpu test_model test_lm test_train; do
+for test in test_ops test_gpu test_model test_compare test_lm test_train; do
     (cd "$source" && "$build/$test") >log 2>&1
     code=$?
     checks=$((checks + 1))

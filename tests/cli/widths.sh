@@ -23,7 +23,7 @@ import json, sys
 d = json.load(open("out"))["devices"][0]
 sys.exit(not (d["lanes_min"] == d["lanes_max"] == int(sys.argv[1]) and "llvmpipe" in d["name"]))
 P
-        for test in test_ops test_model test_lm test_train; do
+        for test in test_ops test_model test_compare test_lm test_train; do
             (cd "$source" && "${start[@]}" "$build/$test") >log 2>&1
             code=$?
             checks=$((checks + 1))
