@@ -86,6 +86,14 @@ void file_map_close(struct file_map *m)
     *m = (struct file_map){ 0 };
 }
 
+void file_map_forget(const uint8_t *from, size_t n)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)from;
+    const uintptr_t first = (at + page - 1) / page * page, end = (at + n) / page * page;
+    if (first < end)
+        (void)madvise((void *)first, end - first, MADV_DONTNEED); /* whole pages of it alone */
+}
+
 /* ---- writing ---- */
 
 static int all_write(int fd, const char *path, const char *data, size_t n, struct status *st)

@@ -28,6 +28,8 @@ struct file_map {
 };
 MUST_USE int file_map_open(const char *path, struct file_map *out, struct status *st);
 void file_map_close(struct file_map *m);
+/* The pages of a part of a view leave memory; a later look reads them from the file again. */
+void file_map_forget(const uint8_t *from, size_t n);
 
 /* Lines of a buffer. Every line must end in LF, none may be over JSON_LINE_BYTES_MAX. */
 struct lines {

@@ -1,6 +1,7 @@
 #include "model/weights.h"
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "gpu/weight.h"
 #include "model/graph.h"
 #include "model/quant.h"
@@ -260,6 +261,7 @@ static int buffer_open(struct weights *w, const struct model_hyper *h, const str
             TRY(norm_upload(w->g, l, &w->buffers[i], at, s, st));
         else
             TRY(tensor_upload(w->g, l, r == ROLE_EMBEDDING || r == ROLE_HEAD, &w->buffers[i], at, s, st));
+        file_map_forget(l->tensor->data, l->tensor->size);
         w->places[(size_t)block * ROLES + (size_t)r] = (struct model_weight){
             .format = l->norm ? WEIGHT_f32 : l->type->weight,
             .units = addr,

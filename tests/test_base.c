@@ -360,6 +360,50 @@ START_TEST(a_file_is_whole_or_not_there)
 }
 END_TEST
 
+/* Pages in memory of [from, from + n). */
+static size_t pages_in_memory(const uint8_t *from, size_t n)
+{
+    unsigned char pages[64] = { 0 };
+    size_t count = 0;
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    FILE *maps = fopen("/proc/self/pagemap", "rb");
+    ck_assert_ptr_nonnull(maps);
+    for (size_t i = 0; i < n / page && i < sizeof pages; i++) {
+        uint64_t entry = 0;
+        ck_assert_int_eq(fseek(maps, (long)(((uintptr_t)from / page + i) * sizeof entry), SEEK_SET), 0);
+        ck_assert_uint_eq(fread(&entry, sizeof entry, 1, maps), 1);
+        count += entry >> 63;
+    }
+    fclose(maps);
+    return count;
+}
+
+START_TEST(a_forgotten_part_of_a_view_can_be_read_again)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), n = 8 * page;
+    char path[] = "/tmp/lethe-view-XXXXXX";
+    uint8_t *bytes = mem_calloc(n, 1);
+    uint32_t sum = 0;
+    struct file_map map;
+    close(mkstemp(path));
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = (uint8_t)(i * 7 % 251);
+    ck_assert_int_eq(file_write(path, bytes, n, 0600, NULL), 0);
+    ck_assert_int_eq(file_map_open(path, &map, NULL), 0);
+    for (size_t i = 0; i < n; i += page)
+        sum += map.data[i];
+    ck_assert_uint_gt(sum, 0);
+    ck_assert_uint_eq(pages_in_memory(map.data, n), 8);
+    file_map_forget(map.data + 10, n - 20); /* the first and the last page are not whole in it */
+    ck_assert_uint_eq(pages_in_memory(map.data, n), 2);
+    ck_assert_mem_eq(map.data, bytes, n);
+    file_map_forget(map.data + 10, page - 20);
+    file_map_close(&map);
+    mem_free(bytes);
+    unlink(path);
+}
+END_TEST
+
 START_TEST(digest_of_a_folder)
 {
     char folder[] = "/tmp/lethe-test-XXXXXX", path[80];
@@ -413,6 +457,7 @@ int main(void)
     tcase_add_test(tests, white_space_and_parts);
     tcase_add_test(tests, foreign_text_is_tamed);
     tcase_add_test(tests, a_file_is_whole_or_not_there);
+    tcase_add_test(tests, a_forgotten_part_of_a_view_can_be_read_again);
     tcase_add_test(tests, digest_of_a_folder);
     tcase_add_test(tests, times);
     suite_add_tcase(suite, tests);
