@@ -9,8 +9,8 @@
  *
  * Environment: LETHE_DEVICE (below), LETHE_TIMEOUT (seconds that one submission may take; 120, on a CPU
  * 3600), LETHE_VALIDATION=1 (validation layer); for tests LETHE_STAGING=1 (as if the host saw no device
- * memory) and LETHE_SUBMIT_FLOPS (operations after which a recording starts; 1e10, on a CPU without
- * end). LETHE_VARIANTS: gpu_variants_load.
+ * memory) and LETHE_SUBMIT_FLOPS (operations after which a recording starts, and over which an operator
+ * runs in parts; 1e10, on a CPU without end). LETHE_VARIANTS: gpu_variants_load.
  */
 #ifndef LETHE_GPU_DEVICE_H
 #define LETHE_GPU_DEVICE_H

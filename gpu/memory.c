@@ -357,7 +357,7 @@ int gpu_zero(struct gpu *g, const struct gpu_buffer *b, uint64_t at, uint64_t n,
     snprintf(text, sizeof text, "a fill of %" PRIu64 " bytes", n);
     TRY(timer_room(g, st));
     TRY(record_begin(g, text, n * FLOPS_A_BYTE, &commands, st));
-    TRY(timer_start(g, commands, "a fill", &(struct op_cost){ .bytes = n }, st));
+    TRY(timer_start(g, commands, "a fill", &(struct op_cost){ .bytes = n }, true, st));
     vkCmdFillBuffer(commands, m->buffer, m->shift + at, n, 0);
     timer_stop(g, commands);
     TRY(record_end(g, st));
@@ -380,7 +380,7 @@ int gpu_copy(struct gpu *g, const struct gpu_buffer *from, uint64_t from_at, con
     snprintf(text, sizeof text, "a copy of %" PRIu64 " bytes", n);
     TRY(timer_room(g, st));
     TRY(record_begin(g, text, n * FLOPS_A_BYTE, &commands, st));
-    TRY(timer_start(g, commands, "a copy", &(struct op_cost){ .bytes = 2 * n }, st));
+    TRY(timer_start(g, commands, "a copy", &(struct op_cost){ .bytes = 2 * n }, true, st));
     VkBufferCopy part = { .srcOffset = f->shift + from_at, .dstOffset = t->shift + to_at, .size = n };
     vkCmdCopyBuffer(commands, f->buffer, t->buffer, 1, &part);
     timer_stop(g, commands);

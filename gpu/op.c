@@ -9,6 +9,9 @@
 
 enum grid { GRID_ELEMS, GRID_ROWS, GRID_TILES, GRID_BLOCKS };
 enum { GROUPS_MAX = 65535, CPU_GROUPS = 256 };
+/* A workgroup has up to so many times the mean work: the last rows of a causal sequence, or the first
+ * workgroups where the last have no element left. */
+enum { UNEVEN = 2 };
 enum { SIZE_CONSTANTS = 8 /* number of SIZE0 in shaders/lib/op.glsl */ };
 
 /* Sides of the part of an output that one workgroup makes: TILES, BLOCKS, and rows and columns of a lane
@@ -155,7 +158,7 @@ static uint32_t group_size(const struct gpu *g, const struct op_call *call)
 int ops_open(struct gpu *g, struct status *st)
 {
     int rc = 0;
-    VkPushConstantRange push = { .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = sizeof(struct op_args) };
+    VkPushConstantRange push = { .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = sizeof(struct op_push) };
     VkPipelineLayoutCreateInfo layout = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
         .pushConstantRangeCount = 1,
@@ -259,7 +262,7 @@ static int pipeline_make(struct gpu *g, const struct op_call *call, const uint32
     };
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
-        .flags = g->pipeline_flags,
+        .flags = g->pipeline_flags | VK_PIPELINE_CREATE_DISPATCH_BASE_BIT,
         .layout = g->layout,
         .stage = {
             .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
@@ -353,8 +356,8 @@ static void grid_size(const struct gpu *g, const struct op_call *call, uint32_t 
     case GRID_ELEMS:
         xy[0] = blocks(d[0], lanes);
         break;
-    case GRID_ROWS:
-        xy[0] = d[0];
+    case GRID_ROWS: /* in a lane kernel a lane owns a row */
+        xy[0] = call->variant == VARIANT_lane ? blocks(d[0], lanes) : d[0];
         break;
     case GRID_TILES:
     case GRID_BLOCKS: { /* the output is m x n, its gradients m x k and n x k; rows go fastest */
@@ -373,30 +376,70 @@ static void grid_size(const struct gpu *g, const struct op_call *call, uint32_t 
             xy[i] = most;
 }
 
+void op_grid(const struct gpu *g, const struct op_call *call, uint32_t groups[2], uint32_t part[2])
+{
+    const uint64_t work = op_cost(call).work;
+    grid_size(g, call, groups);
+    part[0] = groups[0];
+    part[1] = groups[1];
+    const double all = (double)groups[0] * groups[1];
+    if (work <= g->flops_max || all <= 1)
+        return;
+    const uint64_t most = (uint64_t)(all * (double)g->flops_max / (double)work / UNEVEN);
+    if (most < groups[0]) {
+        part[0] = most > 0 ? (uint32_t)most : 1;
+        part[1] = 1;
+    } else {
+        part[1] = (uint32_t)(most / groups[0]);
+    }
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+struct dispatch {
+    VkPipeline pipeline;
+    const char *text, *name; /* for messages, for times */
+    struct op_cost cost;
+    struct op_push push;
+    uint32_t part[2];
+};
+
+/* The part of the grid that starts at workgroup x, y: whole, or in a submission of its own. */
+static int dispatch_part(struct gpu *g, const struct dispatch *d, uint32_t x, uint32_t y, struct status *st)
+{
+    int rc = 0;
+    VkCommandBuffer commands = VK_NULL_HANDLE;
+    const uint32_t *all = d->push.groups, *part = d->part;
+    const bool whole = part[0] == all[0] && part[1] == all[1];
+    TRY(timer_room(g, st));
+    TRY(record_begin(g, d->text, whole ? d->cost.work : g->flops_max, &commands, st));
+    TRY(timer_start(g, commands, d->name, &d->cost, x == 0 && y == 0, st));
+    vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, d->pipeline);
+    vkCmdPushConstants(commands, g->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof d->push, &d->push);
+    vkCmdDispatchBase(commands, x, y, 0, least(part[0], all[0] - x), least(part[1], all[1] - y), 1);
+    timer_stop(g, commands);
+    TRY(record_end(g, st));
+out:
+    return rc;
+}
+
 int op_run(struct gpu *g, const struct op_call *call, struct status *st)
 {
     int rc = 0;
-    VkPipeline pipeline = VK_NULL_HANDLE;
-    VkCommandBuffer commands = VK_NULL_HANDLE;
-    uint32_t groups[2];
     char text[160], name[40];
+    struct dispatch d = { .text = text, .name = name, .cost = op_cost(call), .push = { .args = call->args } };
     call_text(call, text);
     if (!op_serves(g, call->op, call->pass, call->variant) || !op_fits(call))
         FAIL(st, RC_UNSUPPORTED, "%s: does not run on %s", text, g->info.name);
-    TRY(op_pipeline(g, call, &pipeline, st));
-    grid_size(g, call, groups);
-    if (groups[0] == 0 || groups[1] == 0)
-        goto out;
+    TRY(op_pipeline(g, call, &d.pipeline, st));
     snprintf(name, sizeof name, "%.*s", (int)strcspn(text, ","), text);
-    const struct op_cost cost = op_cost(call);
-    TRY(timer_room(g, st));
-    TRY(record_begin(g, text, cost.work, &commands, st));
-    TRY(timer_start(g, commands, name, &cost, st));
-    vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
-    vkCmdPushConstants(commands, g->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof call->args, &call->args);
-    vkCmdDispatch(commands, groups[0], groups[1], 1);
-    timer_stop(g, commands);
-    TRY(record_end(g, st));
+    op_grid(g, call, d.push.groups, d.part);
+    for (uint32_t y = 0; y < d.push.groups[1]; y += d.part[1])
+        for (uint32_t x = 0; x < d.push.groups[0]; x += d.part[0])
+            TRY(dispatch_part(g, &d, x, y, st));
 out:
     return rc;
 }

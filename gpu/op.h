@@ -30,7 +30,7 @@ struct op_args {
     uint32_t d[8]; /* sizes in elements */
     float f[4];    /* scalars */
 };
-_Static_assert(sizeof(struct op_args) == 112, "lib/op.glsl has the same block; 128 bytes is Vulkan's least");
+_Static_assert(sizeof(struct op_args) == 112, "lib/op.glsl has the same block");
 
 struct op_call {
     enum op op;

@@ -137,7 +137,7 @@ int timer_room(struct gpu *g, struct status *st)
 }
 
 int timer_start(struct gpu *g, VkCommandBuffer commands, const char *name, const struct op_cost *cost,
-                struct status *st)
+                bool first, struct status *st)
 {
     int rc = 0;
     struct timer *t = g->timer;
@@ -145,9 +145,11 @@ int timer_start(struct gpu *g, VkCommandBuffer commands, const char *name, const
         goto out;
     TRY(row_find(t, name, cost->shape, &t->row[t->n], st));
     struct gpu_time *row = &t->rows[t->row[t->n]];
-    row->calls++;
-    row->flops += cost->flops;
-    row->bytes += cost->bytes;
+    if (first) {
+        row->calls++;
+        row->flops += cost->flops;
+        row->bytes += cost->bytes;
+    }
     vkCmdResetQueryPool(commands, t->pool, 2 * t->n, 2);
     vkCmdWriteTimestamp2(commands, VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT, t->pool, 2 * t->n);
 out:

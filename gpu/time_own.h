@@ -8,9 +8,9 @@
 
 /* Before record_begin: may run what was recorded, to make room for more stamps. */
 MUST_USE int timer_room(struct gpu *g, struct status *st);
-/* Around the one command between record_begin and record_end. */
+/* Around the one command between record_begin and record_end. Only the first part of a call counts it. */
 MUST_USE int timer_start(struct gpu *g, VkCommandBuffer commands, const char *name,
-                         const struct op_cost *cost, struct status *st);
+                         const struct op_cost *cost, bool first, struct status *st);
 void timer_stop(struct gpu *g, VkCommandBuffer commands);
 
 #endif

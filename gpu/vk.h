@@ -58,6 +58,13 @@ struct slot {
     char last[160]; /* last operator, with its sizes */
 };
 
+/* What the push constants hold. */
+struct op_push {
+    struct op_args args;
+    uint32_t groups[2]; /* workgroups of the whole grid */
+};
+_Static_assert(sizeof(struct op_push) == 120, "lib/op.glsl has the same block; 128 bytes is Vulkan's least");
+
 /* A pipeline, and the next one of the same shader with other constants. */
 struct pipeline {
     struct pipeline *next;
@@ -83,7 +90,7 @@ struct gpu {
     struct slot slots[SLOTS];
     size_t slot;             /* being recorded */
     size_t split, timeout_s; /* operators of one submission; patience with one */
-    uint64_t flops_max;      /* floating-point operations of one submission, unless one operator has more */
+    uint64_t flops_max;      /* floating-point operations of one submission, unless a workgroup has more */
 
     struct memory *buffers, *graveyard;
     uint64_t bytes_used, bytes_max, allocations; /* bytes_max: of all buffers together */
@@ -148,6 +155,9 @@ MUST_USE int ops_open(struct gpu *g, struct status *st);
 void ops_close(struct gpu *g);
 void ops_forget(struct gpu *g); /* all pipelines, and that they were used */
 struct hash ops_digest(void);   /* of all shaders */
+/* Workgroups along x and y of a call, and of the parts that it runs in: the same, unless its work is more
+ * than one submission may hold. */
+void op_grid(const struct gpu *g, const struct op_call *call, uint32_t groups[2], uint32_t part[2]);
 /* The pipeline of a call, made when it is the first of its constants. It stays g's. */
 MUST_USE int op_pipeline(struct gpu *g, const struct op_call *call, VkPipeline *out, struct status *st);
 

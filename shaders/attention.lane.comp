@@ -162,6 +162,6 @@ void main()
 {
     uint heads = PASS == BWD1 ? arg.d[2] : arg.d[1], rows = arg.d[0] / heads;
     uint tiles = (rows - 1) / WG + 1;
-    for (uint t = gl_WorkGroupID.x; t < tiles * heads; t += gl_NumWorkGroups.x)
+    for (uint t = gl_WorkGroupID.x; t < tiles * heads; t += arg.groups.x)
         block(min(t / heads, tiles - 1) * WG, t % heads);
 }

@@ -283,6 +283,6 @@ void main()
 {
     const uint HEADS = PASS == BWD1 ? SIZE2 : SIZE1;
     uint rows = arg.d[0] / HEADS, tiles = (rows - 1) / WG + 1;
-    for (uint t = gl_WorkGroupID.x; t < tiles * HEADS; t += gl_NumWorkGroups.x)
+    for (uint t = gl_WorkGroupID.x; t < tiles * HEADS; t += arg.groups.x)
         block(min(t / HEADS, tiles - 1) * WG, t % HEADS);
 }

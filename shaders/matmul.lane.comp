@@ -154,8 +154,8 @@ void tile(uint row, uint first_col, uint rows, uint cols, uint inner)
 void main()
 {
     uint rows = arg.d[0], cols = PASS == FWD ? SIZE1 : SIZE2, inner = PASS == FWD ? SIZE2 : SIZE1;
-    for (uint col = gl_WorkGroupID.y * COLS * WG; col < cols; col += gl_NumWorkGroups.y * COLS * WG)
-        for (uint row = gl_WorkGroupID.x * ROWS; row < rows; row += gl_NumWorkGroups.x * ROWS)
+    for (uint col = gl_WorkGroupID.y * COLS * WG; col < cols; col += arg.groups.y * COLS * WG)
+        for (uint row = gl_WorkGroupID.x * ROWS; row < rows; row += arg.groups.x * ROWS)
             tile(row, col, rows, cols, inner);
 }
 #endif

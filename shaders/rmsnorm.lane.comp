@@ -82,7 +82,7 @@ void block(uint row, bool inside)
 void main()
 {
     uint rows = arg.d[0];
-    for (uint first = gl_WorkGroupID.x * WG; first < rows; first += gl_NumWorkGroups.x * WG) {
+    for (uint first = gl_WorkGroupID.x * WG; first < rows; first += arg.groups.x * WG) {
         uint row = first + gl_LocalInvocationID.x;
         block(min(row, rows - 1), row < rows);
     }

@@ -5,9 +5,12 @@
  * A row's seed comes from the row, so it fails alone and again. LETHE_SEEDS=100 runs a hundred seeds a row
  * and prints the worst error, which is how tolerances are chosen. LETHE_FULL=1 runs the slow rows too.
  */
+#include "gpu/cost.h"
+#include "gpu/vk.h"
 #include "selftest/check.h"
 
 #include <check.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,36 +99,114 @@ START_TEST(a_sum_counts_rows)
 }
 END_TEST
 
-/* A driver may load at an address that is equal for all lanes even where no lane takes part. */
 static void run(struct scene *s, enum pass pass, enum variant variant)
 {
     OK(scene_run(s, pass, variant, &st));
 }
 
-START_TEST(nothing_is_read_behind_a_tensor)
+/* The scene of a pass, with what its forward pass leaves; false: the variant does not have it. */
+static bool scene_ready(const struct row *row, enum pass pass, enum variant variant)
+{
+    if (!scene_serves(scene, row, pass, variant))
+        return false;
+    scene_make(scene, row, 0);
+    if (pass == PASS_bwd1 && scene->no_bwd1)
+        return false;
+    if (pass != PASS_fwd && SPECS[row->op].needs_forward) {
+        run(scene, PASS_fwd, VARIANT_plain);
+        memcpy(scene->before, scene->after, scene->end);
+    }
+    return true;
+}
+
+/* ---- a dispatch in parts ---- */
+
+/* Runs the pass in parts of a `divisor`th of its work, and tells how many there are. */
+static size_t check_parts(enum pass pass, enum variant variant, uint64_t divisor)
+{
+    const struct op_call call = {
+        .op = scene->row->op, .pass = pass, .variant = variant, .args = scene->args[pass]
+    };
+    const uint64_t whole = gpu->flops_max;
+    uint32_t groups[2], part[2];
+    gpu->flops_max = op_cost(&call).work / divisor + 1;
+    op_grid(gpu, &call, groups, part);
+    run(scene, pass, variant);
+    gpu->flops_max = whole;
+    ck_assert_msg(
+        memcmp(scene->again, scene->after, scene->end) == 0,
+        "%s.%s.%s: other bits in parts of %" PRIu32 "x%" PRIu32 " of %" PRIu32 "x%" PRIu32 " workgroups",
+        op_name(call.op), variant_name(variant), pass_name(pass), part[0], part[1], groups[0], groups[1]);
+    return (size_t)((groups[0] + part[0] - 1) / part[0]) * ((groups[1] + part[1] - 1) / part[1]);
+}
+
+/* Neither reads behind a tensor: a driver may load at an address that is equal for all lanes even where no
+ * lane takes part. */
+START_TEST(parts_have_the_bits_of_the_whole)
 {
     const struct row *row = &ROWS[_i];
-    if (!strstr(gpu_get_info(gpu)->driver, "llvmpipe")) {
-        printf("  row %2d  skipped: no addresses of this process\n", _i);
-        return;
-    }
+    size_t parts = 0;
     if (row->full)
         return; /* nothing but size sets it apart */
-    scene->edges = true;
+    scene->edges = strstr(gpu_get_info(gpu)->driver, "llvmpipe") != NULL;
     for (int v = 0; v < VARIANT_COUNT; v++) {
         for (int pass = 0; pass < PASS_COUNT; pass++) {
-            if (!scene_serves(scene, row, (enum pass)pass, (enum variant)v))
+            if (!scene_ready(row, (enum pass)pass, (enum variant)v))
                 continue;
-            scene_make(scene, row, 0);
-            if (pass == PASS_bwd1 && scene->no_bwd1)
-                continue;
-            if (pass != PASS_fwd && SPECS[row->op].needs_forward) {
-                run(scene, PASS_fwd, VARIANT_plain);
-                memcpy(scene->before, scene->after, scene->end);
-            }
             run(scene, (enum pass)pass, (enum variant)v);
+            memcpy(scene->again, scene->after, scene->end);
+            parts += check_parts((enum pass)pass, (enum variant)v, UINT64_MAX);
+            parts += check_parts((enum pass)pass, (enum variant)v, 3);
         }
     }
+    printf("  row %2d  %-9s in %zu parts%s\n", _i, op_name(row->op), parts,
+           scene->edges ? "" : "; skipped: addresses of this process, to close what is behind a tensor");
+}
+END_TEST
+
+// clang-format off
+/* Shapes of large models, too much for one submission of a GPU. */
+static const struct op_call LARGE[] = {
+    { .op = OP_matmul, .args.d = { 2048, 128256, 2048 } },
+    { .op = OP_matmul, .pass = PASS_bwd1, .args.d = { 2048, 128256, 2048 } },
+    { .op = OP_matmul, .args.d = { 3000000, 33, 576 } },
+    { .op = OP_attention, .args.d = { 16384 * 32, 32, 8, 64 } },
+    { .op = OP_attention, .pass = PASS_bwd1, .args.d = { 16384 * 8, 32, 8, 64 } },
+    { .op = OP_swiglu, .args.d = { 400000000 } },
+};
+// clang-format on
+enum { LARGE_N = sizeof LARGE / sizeof *LARGE };
+
+/* Operations of the heaviest part: of whole blocks; of the last queries of a sequence, or its first keys; of
+ * whole runs of elements. */
+static double heaviest(const struct op_call *call, const uint32_t groups[2], const uint32_t part[2])
+{
+    const uint32_t *d = call->args.d;
+    const bool last = call->pass == PASS_bwd1;
+    const uint64_t n = (uint64_t)part[0] * part[1];
+    double sum = 0;
+    if (call->op == OP_matmul)
+        return 2.0 * (double)n * 64 * 64 * (last ? d[0] : d[2]);
+    if (call->op == OP_swiglu)
+        return (double)n * 64 * ((d[0] - 1) / (groups[0] * 64) + 1) * 48;
+    const uint32_t heads = last ? d[2] : d[1];
+    for (uint64_t e = 0; e < n * 64; e++) /* a query and its keys, or a key and its queries of each head */
+        sum += (double)((d[0] - 1 - e) / heads + 1) * d[3] * (last ? 8 * (d[1] / d[2]) : 4);
+    return sum;
+}
+
+START_TEST(no_part_is_more_than_a_submission_may_hold)
+{
+    const double most = 1e10;
+    const struct op_call *call = &LARGE[_i];
+    uint32_t groups[2], part[2];
+    snprintf(gpu->info.type, sizeof gpu->info.type, "discrete"); /* a CPU has another grid */
+    gpu->flops_max = (uint64_t)most;
+    op_grid(gpu, call, groups, part);
+    const double all = (double)groups[0] * groups[1], parts = all / part[0] / part[1];
+    ck_assert_double_gt((double)op_cost(call).work, most);
+    ck_assert_msg(heaviest(call, groups, part) <= most, "%g operations", heaviest(call, groups, part));
+    ck_assert_double_le(parts, 4 * (double)op_cost(call).work / most);
 }
 END_TEST
 
@@ -504,7 +585,8 @@ int main(void)
     tcase_add_loop_test(tests, operator_agrees, 0, (int)ROWS_N);
     tcase_add_test(tests, what_is_wrong_is_told);
     tcase_add_test(tests, a_sum_counts_rows);
-    tcase_add_loop_test(tests, nothing_is_read_behind_a_tensor, 0, (int)ROWS_N);
+    tcase_add_loop_test(tests, parts_have_the_bits_of_the_whole, 0, (int)ROWS_N);
+    tcase_add_loop_test(tests, no_part_is_more_than_a_submission_may_hold, 0, LARGE_N);
     tcase_add_loop_test(tests, rows_keep_their_bits, 0, ALONE_ROWS);
     tcase_add_test(tests, a_shared_prefix_changes_no_bit);
     tcase_add_test(tests, dropout_keeps_what_the_formats_say);

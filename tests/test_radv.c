@@ -121,7 +121,7 @@ static void device_open(const char *family)
                                 .ppEnabledExtensionNames = extensions };
     ck_assert_int_eq(vkCreateDevice(devices[0], &info, NULL, &gpu.device), VK_SUCCESS);
     volkLoadDevice(gpu.device);
-    VkPushConstantRange push = { .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = sizeof(struct op_args) };
+    VkPushConstantRange push = { .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = sizeof(struct op_push) };
     VkPipelineLayoutCreateInfo layout = { .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
                                           .pushConstantRangeCount = 1,
                                           .pPushConstantRanges = &push };

@@ -3,6 +3,7 @@
 #include "gpu/cost.h"
 #include "gpu/device.h"
 #include "gpu/time.h"
+#include "gpu/vk.h"
 
 #include <check.h>
 #include <string.h>
@@ -72,6 +73,28 @@ START_TEST(calls_of_a_shape_are_one_row)
     OK(gpu_time_begin(gpu, &st)); /* from zero */
     OK(gpu_time_read(gpu, &rows, &n, &st));
     ck_assert_uint_eq(n, 0);
+}
+END_TEST
+
+START_TEST(a_call_in_parts_is_one_call)
+{
+    const struct gpu_time *rows;
+    const struct op_call many = swiglu(8000);
+    size_t n = 0;
+    uint32_t groups[2], part[2];
+    gpu->flops_max = 1;
+    op_grid(gpu, &many, groups, part);
+    ck_assert_uint_gt(groups[0], 1);
+    ck_assert_uint_eq(part[0] * part[1], 1);
+    OK(gpu_time_begin(gpu, &st));
+    OK(op_run(gpu, &many, &st));
+    OK(op_run(gpu, &many, &st));
+    OK(gpu_time_read(gpu, &rows, &n, &st));
+    ck_assert_uint_eq(n, 1);
+    ck_assert_uint_eq(rows->calls, 2);
+    ck_assert_uint_eq(rows->flops, 2 * 5 * 8000);
+    ck_assert_uint_eq(rows->bytes, 2 * 3 * 4 * 8000);
+    ck_assert_uint_gt(rows->ns, 0);
 }
 END_TEST
 
@@ -178,6 +201,7 @@ int main(void)
     TCase *times = tcase_create("times"), *costs = tcase_create("costs");
     tcase_add_checked_fixture(times, device_open, device_close);
     tcase_add_test(times, calls_of_a_shape_are_one_row);
+    tcase_add_test(times, a_call_in_parts_is_one_call);
     tcase_add_test(times, fills_and_copies_count_bytes);
     tcase_add_test(times, a_long_recording_loses_no_call);
     tcase_add_loop_test(costs, costs_by_hand, 0, COST_ROWS);

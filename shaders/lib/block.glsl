@@ -43,7 +43,7 @@ void block(uint row, uint col, uint rows, uint cols, uint inner)
 
 void product(uint rows, uint cols, uint inner)
 {
-    for (uint col = gl_WorkGroupID.y * SIDE; col < cols; col += gl_NumWorkGroups.y * SIDE)
-        for (uint row = gl_WorkGroupID.x * SIDE; row < rows; row += gl_NumWorkGroups.x * SIDE)
+    for (uint col = gl_WorkGroupID.y * SIDE; col < cols; col += arg.groups.y * SIDE)
+        for (uint row = gl_WorkGroupID.x * SIDE; row < rows; row += arg.groups.x * SIDE)
             block(row, col, rows, cols, inner);
 }

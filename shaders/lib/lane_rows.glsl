@@ -40,7 +40,7 @@ void row_block(uint first, uint col, uint rows, uint cols, uint inner)
 
 void product(uint rows, uint cols, uint inner)
 {
-    for (uint col = gl_WorkGroupID.y * 8; col < cols; col += gl_NumWorkGroups.y * 8)
-        for (uint row = gl_WorkGroupID.x * WG; row < rows; row += gl_NumWorkGroups.x * WG)
+    for (uint col = gl_WorkGroupID.y * 8; col < cols; col += arg.groups.y * 8)
+        for (uint row = gl_WorkGroupID.x * WG; row < rows; row += arg.groups.x * WG)
             row_block(row, col, rows, cols, inner);
 }

@@ -54,7 +54,7 @@ void sum_block(uint row, uint first_col, uint rows, uint cols, uint tokens)
 void sum_tokens(uint rows, uint cols, uint tokens)
 {
     uint wide = (cols - 1) / (2 * SUM_PAIRS * WG) + 1, tall = (rows - 1) / SUM_ROWS + 1;
-    uint step = gl_NumWorkGroups.x * gl_NumWorkGroups.y;
-    for (uint b = gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x; b < wide * tall; b += step)
+    uint step = arg.groups.x * arg.groups.y;
+    for (uint b = gl_WorkGroupID.y * arg.groups.x + gl_WorkGroupID.x; b < wide * tall; b += step)
         sum_block(b % tall * SUM_ROWS, b / tall * 2 * SUM_PAIRS * WG, rows, cols, tokens);
 }

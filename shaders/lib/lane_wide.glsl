@@ -39,7 +39,7 @@ void wide_block(uint row, uint first, uint rows, uint cols, uint inner)
 
 void product(uint rows, uint cols, uint inner)
 {
-    for (uint col = gl_WorkGroupID.y * 2 * WG; col < cols; col += gl_NumWorkGroups.y * 2 * WG)
-        for (uint row = gl_WorkGroupID.x * 16; row < rows; row += gl_NumWorkGroups.x * 16)
+    for (uint col = gl_WorkGroupID.y * 2 * WG; col < cols; col += arg.groups.y * 2 * WG)
+        for (uint row = gl_WorkGroupID.x * 16; row < rows; row += arg.groups.x * 16)
             wide_block(row, col, rows, cols, inner);
 }

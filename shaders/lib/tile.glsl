@@ -27,7 +27,7 @@ void block(uint i, uint j, uint rows, uint cols, uint inner)
 void product(uint rows, uint cols, uint inner)
 {
     uint y = gl_LocalInvocationID.x / TILE, x = gl_LocalInvocationID.x % TILE;
-    for (uint col = gl_WorkGroupID.y * TILE; col < cols; col += gl_NumWorkGroups.y * TILE)
-        for (uint row = gl_WorkGroupID.x * TILE; row < rows; row += gl_NumWorkGroups.x * TILE)
+    for (uint col = gl_WorkGroupID.y * TILE; col < cols; col += arg.groups.y * TILE)
+        for (uint row = gl_WorkGroupID.x * TILE; row < rows; row += arg.groups.x * TILE)
             block(row + y, col + x, rows, cols, inner);
 }

@@ -24,9 +24,9 @@ uint64_t pointer(uvec2 address) { return packUint2x32(address); }
         uint tile_col = gl_WorkGroupID.y, tiles_down = (down), tiles_across = (across);               \
         do {
 #define EACH_TILE_END                                                                                 \
-            tile_col += gl_NumWorkGroups.y;                                                           \
+            tile_col += arg.groups.y;                                                           \
         } while (tile_col < tiles_across);                                                            \
-        tile_row += gl_NumWorkGroups.x;                                                               \
+        tile_row += arg.groups.x;                                                               \
         if (tile_row >= tiles_down)                                                                   \
             break;                                                                                    \
     } while (true);

@@ -133,13 +133,17 @@ case $VK_DRIVER_FILES in
 *) echo "not Mesa's software driver: what VK_EXT_memory_budget tells is not checked" ;;
 esac
 
-# ---- submissions are split by their work: the same bits ----
+# ---- submissions are split by their work, and operators into parts: the same bits ----
 rm -f log
 want 0 env LETHE_FAULTS_LOG=log LETHE_SUBMIT_FLOPS=100000 "${tune[@]}" --out split
 check diff -r whole split
 check [ "$(calls submit)" -ge $((submissions * 2)) ]
-want 0 env LETHE_SUBMIT_FLOPS=1 "${tune[@]}" --out each
-check diff -r whole each
+rm -f log
+want 0 env LETHE_FAULTS_LOG=log LETHE_SUBMIT_FLOPS=3000 "${tune[@]}" --out parts
+check diff -r whole parts
+check [ "$(calls submit)" -ge $((submissions * 100)) ]
+faulty "submit:$((submissions * 50)):lost" env LETHE_SUBMIT_FLOPS=3000 "${tune[@]}" --out lost
+says "$device_lost"
 
 # ---- lethe probe ----
 probe=(lethe probe "$tiny" --probes task.jsonl facts.jsonl pairs.jsonl prose.jsonl)
