@@ -67,6 +67,9 @@ uint64_t gpu_bytes_free(const struct gpu *g);
 /* For tests: how often memory was taken from the driver since gpu_open. */
 uint64_t gpu_allocations(const struct gpu *g);
 
+/* For tests: operators that were recorded since gpu_open. */
+uint64_t gpu_operators(const struct gpu *g);
+
 /* Host to device and back, at byte `at` of the buffer. Both wait for submitted work first; recorded work that
  * was not submitted is an error (assert). */
 MUST_USE int gpu_write(struct gpu *g, const struct gpu_buffer *b, uint64_t at, const void *data, uint64_t n,

@@ -208,6 +208,7 @@ void gpu_free(struct gpu *g, struct gpu_buffer *b)
         at = &(*at)->next;
     *at = m->next;
     *b = (struct gpu_buffer){ 0 };
+    g->changes++;
     if (record_pending(g) > 0 || g->lost) { /* recorded work may still name it */
         m->next = g->graveyard;
         g->graveyard = m;

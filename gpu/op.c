@@ -182,6 +182,7 @@ void ops_forget(struct gpu *g)
         }
     }
     g->used_n = 0;
+    g->changes++;
 }
 
 void ops_close(struct gpu *g)

@@ -11,7 +11,7 @@ int device_check(const struct gpu *g, struct status *st)
     return g->lost ? status_fail(st, RC_DEVICE, "%s: the device is lost", g->info.name) : 0;
 }
 
-int slot_open(struct gpu *g, struct slot *s, struct status *st)
+static int slot_open(struct gpu *g, struct slot *s, struct status *st)
 {
     int rc = 0;
     VkCommandBufferAllocateInfo commands = {
@@ -20,20 +20,31 @@ int slot_open(struct gpu *g, struct slot *s, struct status *st)
         .commandBufferCount = 1,
     };
     VkFenceCreateInfo fence = { .sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO };
-    VK(vkAllocateCommandBuffers(g->device, &commands, &s->commands));
-    VK(vkCreateFence(g->device, &fence, NULL, &s->fence));
+    if (!s->commands)
+        VK(vkAllocateCommandBuffers(g->device, &commands, &s->commands));
+    if (!s->fence)
+        VK(vkCreateFence(g->device, &fence, NULL, &s->fence));
 out:
     return rc;
+}
+
+void slot_close(struct gpu *g, struct slot *s)
+{
+    if (s->commands)
+        vkFreeCommandBuffers(g->device, g->pool, 1, &s->commands);
+    vkDestroyFence(g->device, s->fence, NULL);
+    *s = (struct slot){ 0 };
 }
 
 int slot_begin(struct gpu *g, struct slot *s, struct status *st)
 {
     int rc = 0;
     assert(!s->open);
+    TRY(slot_open(g, s, st));
     TRY(slot_wait(g, s, st));
     VkCommandBufferBeginInfo begin = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
-        .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
+        .flags = s->again ? 0 : (VkCommandBufferUsageFlags)VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
     };
     VK(vkBeginCommandBuffer(s->commands, &begin));
     s->open = true;
@@ -54,7 +65,7 @@ static int failed(struct gpu *g, const struct slot *s, VkResult result, const ch
 int slot_submit(struct gpu *g, struct slot *s, struct status *st)
 {
     int rc = 0;
-    assert(s->open && !s->flying);
+    assert(s->open);
     s->open = false;
     TRY(device_check(g, st));
     VkMemoryBarrier2 to_host = {
@@ -71,6 +82,15 @@ int slot_submit(struct gpu *g, struct slot *s, struct status *st)
     };
     vkCmdPipelineBarrier2(s->commands, &barrier);
     VK(vkEndCommandBuffer(s->commands));
+    TRY(slot_start(g, s, st));
+out:
+    return rc;
+}
+
+int slot_start(struct gpu *g, struct slot *s, struct status *st)
+{
+    int rc = 0;
+    assert(!s->open && !s->flying);
     VkCommandBufferSubmitInfo commands = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO,
         .commandBuffer = s->commands,
@@ -87,8 +107,6 @@ int slot_submit(struct gpu *g, struct slot *s, struct status *st)
     }
     s->flying = true;
 out:
-    if (rc != 0)
-        s->operators = 0; /* they never run */
     return rc;
 }
 
@@ -104,7 +122,6 @@ int slot_wait(struct gpu *g, struct slot *s, struct status *st)
         goto out;
     }
     s->flying = false;
-    s->operators = 0;
     VK(vkResetFences(g->device, 1, &s->fence));
 out:
     return rc;
@@ -119,10 +136,6 @@ int record_open(struct gpu *g, struct status *st)
         .queueFamilyIndex = g->family,
     };
     VK(vkCreateCommandPool(g->device, &pool, NULL, &g->pool));
-    for (size_t i = 0; i < SLOTS; i++)
-        TRY(slot_open(g, &g->slots[i], st));
-    for (size_t i = 0; i < STAGING_SLOTS; i++)
-        TRY(slot_open(g, &g->transfers[i], st));
 out:
     return rc;
 }
@@ -130,26 +143,45 @@ out:
 void record_close(struct gpu *g)
 {
     for (size_t i = 0; i < SLOTS; i++)
-        vkDestroyFence(g->device, g->slots[i].fence, NULL);
+        slot_close(g, &g->slots[i]);
     for (size_t i = 0; i < STAGING_SLOTS; i++)
-        vkDestroyFence(g->device, g->transfers[i].fence, NULL);
+        slot_close(g, &g->transfers[i]);
     vkDestroyCommandPool(g->device, g->pool, NULL);
+}
+
+static size_t slot_pending(const struct slot *s)
+{
+    return s->open || s->flying ? s->operators : 0;
 }
 
 size_t record_pending(const struct gpu *g)
 {
     size_t n = 0;
+    const struct recording *r = g->recording;
     for (size_t i = 0; i < SLOTS; i++)
-        n += g->slots[i].operators;
+        n += slot_pending(&g->slots[i]);
+    for (size_t i = 0; r && i < RECORDING_SLOTS; i++)
+        n += slot_pending(&r->slots[i]);
     return n;
+}
+
+/* The one to record into. */
+static struct slot *slot_now(struct gpu *g)
+{
+    struct recording *r = g->recording;
+    return r && r->n < RECORDING_SLOTS ? &r->slots[r->n] : &g->slots[g->slot];
 }
 
 /* Starts what was recorded; what follows goes into the next slot. */
 static int slot_next(struct gpu *g, struct status *st)
 {
     int rc = 0;
-    TRY(slot_submit(g, &g->slots[g->slot], st));
-    g->slot = (g->slot + 1) % SLOTS;
+    struct recording *r = g->recording;
+    TRY(slot_submit(g, slot_now(g), st));
+    if (r && r->n < RECORDING_SLOTS)
+        r->n++;
+    else
+        g->slot = (g->slot + 1) % SLOTS;
 out:
     return rc;
 }
@@ -157,11 +189,11 @@ out:
 int record_begin(struct gpu *g, const char *text, uint64_t flops, VkCommandBuffer *out, struct status *st)
 {
     int rc = 0;
-    const struct slot *full = &g->slots[g->slot];
+    const struct slot *full = slot_now(g);
     if (full->open && full->operators > 0 &&
         (full->flops >= g->flops_max || flops > g->flops_max - full->flops))
         TRY(slot_next(g, st));
-    struct slot *s = &g->slots[g->slot];
+    struct slot *s = slot_now(g);
     if (!s->open)
         TRY(slot_begin(g, s, st));
     s->flops = flops > UINT64_MAX - s->flops ? UINT64_MAX : s->flops + flops;
@@ -174,7 +206,7 @@ out:
 int record_end(struct gpu *g, struct status *st)
 {
     int rc = 0;
-    struct slot *s = &g->slots[g->slot];
+    struct slot *s = slot_now(g);
     const VkPipelineStageFlags2 stages =
         VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT;
     VkMemoryBarrier2 next = {
@@ -191,21 +223,30 @@ int record_end(struct gpu *g, struct status *st)
         .pMemoryBarriers = &next,
     };
     vkCmdPipelineBarrier2(s->commands, &barrier);
+    g->operators++;
     if (++s->operators >= g->split || s->flops >= g->flops_max)
         TRY(slot_next(g, st));
 out:
     return rc;
 }
 
+uint64_t gpu_operators(const struct gpu *g)
+{
+    return g->operators;
+}
+
 int gpu_submit(struct gpu *g, struct status *st)
 {
     int rc = 0;
-    struct slot *s = &g->slots[g->slot];
+    struct recording *r = g->recording;
     TRY(device_check(g, st));
-    if (s->open)
-        TRY(slot_submit(g, s, st));
-    for (size_t i = 1; i <= SLOTS; i++) /* the oldest first, so that a message names the first to fail */
+    if (slot_now(g)->open)
+        TRY(slot_next(g, st));
+    for (size_t i = 0; r && i < r->n; i++) /* the oldest first, so that a message names the first to fail */
+        TRY(slot_wait(g, &r->slots[i], st));
+    for (size_t i = 0; i < SLOTS; i++)
         TRY(slot_wait(g, &g->slots[(g->slot + i) % SLOTS], st));
+    g->recording = NULL;
     memory_bury(g);
 out:
     return rc;

@@ -80,6 +80,7 @@ int gpu_variants_load(struct gpu *g, const char *path, struct status *st)
     struct str text = { 0 };
     TRY(file_read(path, TABLE_BYTES_MAX, &text, st));
     TRY(table_read(g, text.data, path, st));
+    g->changes++;
 out:
     str_release(&text);
     return rc;

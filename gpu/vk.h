@@ -4,6 +4,7 @@
 
 #include "gpu/device.h"
 #include "gpu/op.h"
+#include "gpu/recording.h"
 
 #include <string.h>
 #include <volk.h>
@@ -20,7 +21,14 @@ typedef struct VkPhysicalDeviceCooperativeMatrixFeaturesKHR {
 } VkPhysicalDeviceCooperativeMatrixFeaturesKHR;
 #endif
 
-enum { DEVICES_MAX = 16, SLOTS = 4, STAGING_SLOTS = 2, STAGING_BYTES = 8 << 20, ADDRESS_ALIGN = 256 };
+enum {
+    DEVICES_MAX = 16,
+    SLOTS = 4,
+    RECORDING_SLOTS = 64,
+    STAGING_SLOTS = 2,
+    STAGING_BYTES = 8 << 20,
+    ADDRESS_ALIGN = 256
+};
 
 /* What a device can do, as far as we ask. */
 struct features {
@@ -50,12 +58,22 @@ struct memory {
 
 /* A command buffer, from its first operator until its fence. */
 struct slot {
-    VkCommandBuffer commands;
+    VkCommandBuffer commands; /* both are made at its first use */
     VkFence fence;
     size_t operators;
     uint64_t flops; /* estimated */
     bool open, flying;
+    bool again;     /* it may start more than once */
     char last[160]; /* last operator, with its sizes */
+};
+
+/* Slots in the order in which they start. Recorded work beyond them goes into those of the device, and then
+ * the recording is not kept. */
+struct recording {
+    uint64_t key[RECORDING_KEY];
+    uint64_t used, changes; /* when it was used last, 0: nothing is kept; gpu.changes then */
+    size_t n;               /* slots that started */
+    struct slot slots[RECORDING_SLOTS];
 };
 
 /* What the push constants hold. */
@@ -88,9 +106,12 @@ struct gpu {
     VkCommandPool pool;
 
     struct slot slots[SLOTS];
-    size_t slot;             /* being recorded */
-    size_t split, timeout_s; /* operators of one submission; patience with one */
-    uint64_t flops_max;      /* floating-point operations of one submission, unless a workgroup has more */
+    size_t slot;                 /* being recorded, unless a recording is */
+    struct recording *recording; /* being recorded or run again; NULL: none */
+    uint64_t changes;            /* of what recordings name */
+    uint64_t operators;          /* recorded, of all */
+    size_t split, timeout_s;     /* operators of one submission; patience with one */
+    uint64_t flops_max; /* floating-point operations of one submission, unless a workgroup has more */
 
     struct memory *buffers, *graveyard;
     uint64_t bytes_used, bytes_max, allocations; /* bytes_max: of all buffers together */
@@ -129,9 +150,10 @@ MUST_USE int record_end(struct gpu *g, struct status *st);
 size_t record_pending(const struct gpu *g); /* operators recorded or running */
 /* RC_DEVICE: it is lost. */
 MUST_USE int device_check(const struct gpu *g, struct status *st);
-MUST_USE int slot_open(struct gpu *g, struct slot *s, struct status *st);
 MUST_USE int slot_begin(struct gpu *g, struct slot *s, struct status *st);
 MUST_USE int slot_submit(struct gpu *g, struct slot *s, struct status *st);
+MUST_USE int slot_start(struct gpu *g, struct slot *s, struct status *st); /* as it was recorded */
+void slot_close(struct gpu *g, struct slot *s);
 MUST_USE int slot_wait(struct gpu *g, struct slot *s, struct status *st);
 
 /* ---- memory.c ---- */

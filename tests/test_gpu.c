@@ -4,6 +4,8 @@
 #include "base/file.h"
 #include "gpu/device.h"
 #include "gpu/op.h"
+#include "gpu/recording.h"
+#include "gpu/time.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -327,6 +329,83 @@ START_TEST(recorded_work_runs_in_order)
 }
 END_TEST
 
+/* ---- work that runs again ---- */
+
+enum { COPIES = 100 };
+
+/* A number goes along a row of places: begun under a key, with the first place set by the host; tells whether
+ * it ran as it was recorded. */
+static bool relay(struct gpu_recordings *r, const struct gpu_buffer *b, uint64_t name, uint32_t value,
+                  size_t copies, bool keep)
+{
+    uint32_t out[COPIES + 1] = { value };
+    bool again = false;
+    OK(gpu_write(gpu, b, 0, out, sizeof out, &st));
+    const uint64_t before = gpu_operators(gpu);
+    OK(gpu_recording_begin(r, (const uint64_t[RECORDING_KEY]){ name }, &again, &st));
+    for (size_t i = 0; !again && i < copies; i++)
+        OK(gpu_copy(gpu, b, i * 4, b, (i + 1) * 4, 4, &st));
+    if (keep)
+        OK(gpu_recording_end(r, &st));
+    else
+        OK(gpu_submit(gpu, &st));
+    ck_assert_uint_eq(gpu_operators(gpu) - before, again ? 0 : copies);
+    OK(gpu_read(gpu, b, 0, out, sizeof out, &st));
+    for (size_t i = 0; i <= copies; i++)
+        ck_assert_uint_eq(out[i], value);
+    ck_assert(copies == COPIES || out[copies + 1] == 0);
+    return again;
+}
+
+START_TEST(recordings_run_again)
+{
+    struct gpu_recordings *r = NULL;
+    struct gpu_buffer b = { 0 }, other = { 0 };
+    OK(gpu_alloc(gpu, (COPIES + 1) * 4, "places", &b, &st));
+    OK(gpu_recordings_open(gpu, &r, &st));
+    ck_assert(!relay(r, &b, 1, 5, 3, false)); /* not kept */
+    ck_assert(!relay(r, &b, 1, 6, 3, true));
+    ck_assert(relay(r, &b, 1, 7, 3, true));
+    ck_assert(!relay(r, &b, 2, 8, 2, true));
+    ck_assert(relay(r, &b, 1, 9, 3, true));
+    ck_assert(relay(r, &b, 2, 10, 2, true));
+    ck_assert(!relay(r, &b, 3, 11, 1, true));
+    ck_assert(!relay(r, &b, 4, 12, 4, true));
+    ck_assert(!relay(r, &b, 5, 13, 5, true)); /* over 1, which was not used for longest */
+    ck_assert(relay(r, &b, 2, 14, 2, true));
+    ck_assert(!relay(r, &b, 1, 15, 3, true));
+    ck_assert(relay(r, &b, 2, 16, 2, true));
+    OK(gpu_time_begin(gpu, &st));
+    ck_assert(!relay(r, &b, 2, 17, 2, true)); /* each call has stamps of its own */
+    gpu_time_end(gpu);
+    ck_assert(relay(r, &b, 2, 18, 2, true));
+    OK(gpu_alloc(gpu, 64, "other", &other, &st));
+    ck_assert(relay(r, &b, 2, 19, 2, true));
+    gpu_free(gpu, &other); /* another may have its address */
+    ck_assert(!relay(r, &b, 2, 20, 2, true));
+    ck_assert(relay(r, &b, 2, 21, 2, true));
+    gpu_recordings_close(r);
+    gpu_recordings_close(NULL);
+    gpu_free(gpu, &b);
+}
+END_TEST
+
+/* More submissions than a recording has. */
+START_TEST(a_very_long_recording_is_not_kept)
+{
+    struct gpu_recordings *r = NULL;
+    struct gpu_buffer b = { 0 };
+    OK(gpu_alloc(gpu, (COPIES + 1) * 4, "places", &b, &st));
+    OK(gpu_recordings_open(gpu, &r, &st));
+    ck_assert(!relay(r, &b, 1, 5, COPIES, true));
+    ck_assert(!relay(r, &b, 1, 6, COPIES, true));
+    ck_assert(!relay(r, &b, 1, 7, 3, true));
+    ck_assert(relay(r, &b, 1, 8, 3, true));
+    gpu_recordings_close(r);
+    gpu_free(gpu, &b);
+}
+END_TEST
+
 /* Fails the allocations of a call one after the other until it succeeds. */
 START_TEST(open_survives_every_failed_allocation)
 {
@@ -390,6 +469,7 @@ static void memory_tests(TCase *tests)
     tcase_add_test(tests, a_budget_is_kept);
     tcase_add_test(tests, bytes_arrive);
     tcase_add_test(tests, recorded_work_runs_in_order);
+    tcase_add_test(tests, recordings_run_again);
 }
 
 int main(void)
@@ -410,6 +490,8 @@ int main(void)
     tcase_add_checked_fixture(split, split_open, device_close);
     tcase_add_test(split, bytes_arrive);
     tcase_add_test(split, recorded_work_runs_in_order);
+    tcase_add_test(split, recordings_run_again);
+    tcase_add_test(split, a_very_long_recording_is_not_kept);
     memory_tests(mapped);
     memory_tests(staged);
     suite_add_tcase(suite, choice);
