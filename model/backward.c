@@ -30,7 +30,7 @@ static int adapter_backward(const struct graph_pass *p, enum tensor_role role, u
     a.p[0] = x;
     a.p[2] = du;
     a.p[3] = p->gradient->addr + a_at;
-    a.p[4] = p->batch->seed;
+    a.p[4] = g->inputs.addr + g->draw;
     TRY(graph_run(g, OP_lora, PASS_bwd1, &a, st));
 out:
     return rc;
@@ -69,7 +69,7 @@ static int linear_backward(const struct graph_pass *p, enum tensor_role role, ui
     drop.p[1] = a;
     drop.p[2] = du;
     drop.p[3] = dx;
-    drop.p[4] = p->batch->seed;
+    drop.p[4] = g->inputs.addr + g->draw;
     TRY(graph_run(g, OP_lora, PASS_bwd0, &drop, st));
 out:
     return rc;
@@ -188,16 +188,19 @@ int graph_backward(struct graph *g, const struct graph_batch *b, const float *we
 {
     int rc = 0;
     struct graph_pass p = graph_pass(g, b);
+    bool again;
     p.gradient = gradient;
     if (!g->options.train || !b->lora || b->picks == 0 || b->picks != g->picks)
         FAIL(st, RC_ARG, "a backward pass without its forward pass, adapter or picks");
     TRY(gpu_write(g->g, &g->inputs, g->weights, weights, (uint64_t)b->picks * sizeof *weights, st));
-    TRY(head_backward(g, b->rows, b->picks, st));
-    for (uint32_t i = g->h->blocks; i-- > b->lora->first_block;) {
+    TRY(graph_begin(&p, g->backward, &again, st));
+    if (!again)
+        TRY(head_backward(g, b->rows, b->picks, st));
+    for (uint32_t i = g->h->blocks; !again && i-- > b->lora->first_block;) {
         TRY(mlp_backward(&p, i, st));
         TRY(attention_backward(&p, i, i == b->lora->first_block, st));
     }
-    TRY(gpu_submit(g->g, st));
+    TRY(graph_end(&p, g->backward, st));
 out:
     return graph_settle(g, rc);
 }

@@ -36,6 +36,8 @@ out:
 int graph_inputs_write(struct graph *g, const struct graph_batch *b, struct status *st)
 {
     int rc = 0;
+    const uint32_t draw[4] = { (uint32_t)b->seed, (uint32_t)(b->seed >> 32), b->step, b->first_token };
+    TRY(gpu_write(g->g, &g->inputs, g->draw, draw, sizeof draw, st));
     TRY(gpu_write(g->g, &g->inputs, g->ids, b->ids, (uint64_t)b->rows * 4, st));
     TRY(gpu_write(g->g, &g->inputs, g->positions, b->positions, (uint64_t)b->rows * 4, st));
     TRY(gpu_write(g->g, &g->inputs, g->spans, b->spans, (uint64_t)b->rows * sizeof *b->spans, st));
@@ -60,7 +62,7 @@ static int adapter_forward(const struct graph_pass *p, enum tensor_role role, ui
     a.p[0] = x;
     a.p[1] = l->values.addr + part->a_at * sizeof(float);
     a.p[2] = g->rows[block].buffer->addr + g->rows[block].u[role];
-    a.p[3] = p->batch->seed;
+    a.p[3] = g->inputs.addr + g->draw;
     return graph_run(g, OP_lora, PASS_fwd, &a, st);
 }
 
@@ -232,20 +234,33 @@ struct graph_pick graph_pick_of(const float s[8])
     };
 }
 
-int graph_forward(struct graph *g, const struct graph_batch *b, struct graph_pick *out, struct status *st)
+static int rows_forward(const struct graph_pass *p, struct status *st)
 {
     int rc = 0;
-    const struct graph_pass p = graph_pass(g, b);
-    TRY(graph_check(g, b, st));
-    TRY(graph_inputs_write(g, b, st));
+    struct graph *g = p->g;
+    const struct graph_batch *b = p->batch;
     TRY(graph_embed(g, b, st));
-    TRY(graph_blocks(&p, 0, g->h->blocks, st));
+    TRY(graph_blocks(p, 0, g->h->blocks, st));
     if (b->picks > 0) {
         TRY(graph_pick_rows(g, b->picks, 0, st));
         for (uint32_t c = 0; c < g->h->vocab; c += GRAPH_CHUNK)
             TRY(graph_head_fold(g, b->picks, c, st));
     }
-    TRY(gpu_submit(g->g, st));
+out:
+    return rc;
+}
+
+int graph_forward(struct graph *g, const struct graph_batch *b, struct graph_pick *out, struct status *st)
+{
+    int rc = 0;
+    const struct graph_pass p = graph_pass(g, b);
+    bool again;
+    TRY(graph_check(g, b, st));
+    TRY(graph_inputs_write(g, b, st));
+    TRY(graph_begin(&p, g->forward, &again, st));
+    if (!again)
+        TRY(rows_forward(&p, st));
+    TRY(graph_end(&p, g->forward, st));
     g->tokens += b->rows;
     g->picks = b->picks;
     if (b->picks > 0)

@@ -44,6 +44,7 @@ static void inputs_layout(struct graph *g, uint32_t rows, uint32_t picks)
     g->weights = carve(n, picks, 1, 4);
     g->table = carve(n, g->options.positions_max, g->h->head_size, 4);
     g->arguments = carve(n, g->h->blocks, ARGUMENTS, 8);
+    g->draw = carve(n, 1, 4, 4);
 }
 
 static void block_layout(const struct graph *g, struct block_rows *r, uint64_t *n)
@@ -220,8 +221,11 @@ int graph_open(struct model *m, const struct graph_options *options, struct grap
         FAIL(st, RC_NOMEM, "no memory for a graph");
     TRY(memory_take(g, st));
     TRY(table_write(g, st));
-    if (g->options.train)
+    if (g->options.train) {
         TRY(arguments_write(g, st));
+        TRY(gpu_recordings_open(g->g, &g->forward, st));
+        TRY(gpu_recordings_open(g->g, &g->backward, st));
+    }
     *out = g;
     g = NULL;
 out:
@@ -233,6 +237,8 @@ void graph_close(struct graph *g)
 {
     if (!g)
         return;
+    gpu_recordings_close(g->forward);
+    gpu_recordings_close(g->backward);
     for (uint32_t i = 0; g->kept && i < g->h->blocks; i++)
         if (g->kept[i].addr)
             gpu_free(g->g, &g->kept[i]);
@@ -244,6 +250,21 @@ void graph_close(struct graph *g)
     mem_free(g->rows);
     mem_free(g->host_state);
     mem_free(g);
+}
+
+int graph_begin(const struct graph_pass *p, struct gpu_recordings *r, bool *again, struct status *st)
+{
+    const struct graph_batch *b = p->batch;
+    uint64_t key[RECORDING_KEY] = { b->rows, b->picks, b->lora ? b->lora->values.addr : 0,
+                                    p->gradient ? p->gradient->addr : 0 };
+    memcpy(&key[4], &b->dropout, sizeof b->dropout);
+    *again = false;
+    return r ? gpu_recording_begin(r, key, again, st) : 0;
+}
+
+int graph_end(const struct graph_pass *p, struct gpu_recordings *r, struct status *st)
+{
+    return r ? gpu_recording_end(r, st) : gpu_submit(p->g->g, st);
 }
 
 int graph_settle(struct graph *g, int rc)
@@ -340,8 +361,7 @@ int graph_head_chunk(struct graph *g, uint32_t first, uint32_t n, uint32_t colum
 struct op_args graph_lora_a(const struct graph_pass *p, enum tensor_role role, const struct lora_part *part)
 {
     struct op_args args = {
-        .d = { p->batch->rows, part->r, part->in, graph_in_stride(p->g, role), p->threshold, part->tensor,
-               p->batch->step, p->batch->first_token },
+        .d = { p->batch->rows, part->r, part->in, graph_in_stride(p->g, role), p->threshold, part->tensor },
         .f = { 1, 1 },
     };
     if (p->threshold)

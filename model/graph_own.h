@@ -3,6 +3,7 @@
 #define LETHE_MODEL_GRAPH_OWN_H
 
 #include "gpu/op.h"
+#include "gpu/recording.h"
 #include "model/graph.h"
 
 enum { LOGITS_STRIDE = GRAPH_CHUNK + 16 }; /* floats: a multiple of 2 KiB is a bad distance between rows */
@@ -35,6 +36,7 @@ struct graph {
     struct block_rows *rows; /* [blocks] */
     /* bytes in `inputs` */
     uint64_t ids, positions, spans, pick_rows, targets, weights, table, arguments;
+    uint64_t draw; /* of dropout: seed, step, first token */
     /* bytes in `scratch` */
     uint64_t x;      /* [R, D] the last block's output, and without `train` the stream itself */
     uint64_t normed; /* [R, D] */
@@ -47,8 +49,9 @@ struct graph {
     uint64_t dq, dk, dv, do_, dgate, dup, dact, du;
     uint64_t dpicked, dpicked_normed; /* [P, D] */
     uint64_t inputs_bytes, scratch_bytes;
-    uint64_t x_bytes, kept_bytes; /* of a block that is computed again, and of one that is not */
-    float *host_state;            /* [P, 8], and with `compare` kl behind it */
+    uint64_t x_bytes, kept_bytes;              /* of a block that is computed again, and of one that is not */
+    float *host_state;                         /* [P, 8], and with `compare` kl behind it */
+    struct gpu_recordings *forward, *backward; /* with train */
 };
 
 /* Sizes and places for the options; takes no memory but g->rows. */
@@ -98,6 +101,12 @@ struct op_args graph_lora_a(const struct graph_pass *p, enum tensor_role role, c
 /* Computes from a block's input all that its backward pass reads: its rows, and in `scratch` act and what the
  * MLP reads as normed. */
 MUST_USE int graph_block_rows(const struct graph_pass *p, uint32_t block, struct status *st);
+
+/* Around the operators of a pass. They depend on sizes and addresses alone, so a pass that was recorded
+ * before runs as it was (*again), and nothing is to be recorded. `r` NULL: all are recorded anew. */
+MUST_USE int graph_begin(const struct graph_pass *p, struct gpu_recordings *r, bool *again,
+                         struct status *st);
+MUST_USE int graph_end(const struct graph_pass *p, struct gpu_recordings *r, struct status *st);
 
 /* After a failure: runs what was recorded before it, so that memory can be freed and written again.
  * Returns rc. */

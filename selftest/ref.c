@@ -286,10 +286,14 @@ static void shape_lora(struct scene *s)
     s->out[0] = rows_of(n[0], n[1], 0);
     s->grad[0] = adding(s->in[0]);
     s->grad[1] = adding(s->in[1]);
+    s->ints = rows_of(1, 4, 0);
+    s->words[0] = (uint32_t)s->seed;
+    s->words[1] = (uint32_t)(s->seed >> 32);
+    s->words[2] = STEP;
+    s->words[3] = n[5];
     for (int pass = 0; pass < PASS_COUNT; pass++) {
-        set_d(
-            s, (enum pass)pass,
-            (const uint32_t[8]){ n[0], n[1], n[2], n[2] + n[3], (uint32_t)(p * 0x1p32), TENSOR, STEP, n[5] });
+        set_d(s, (enum pass)pass,
+              (const uint32_t[8]){ n[0], n[1], n[2], n[2] + n[3], (uint32_t)(p * 0x1p32), TENSOR });
         s->args[pass].f[0] = (float)(1 / (1 - p));
         s->args[pass].f[1] = LORA_SCALE;
     }
@@ -506,7 +510,7 @@ const struct spec SPECS[OP_COUNT] = {
     SPEC(swiglu,    { "abx", "ab+A", "ab+B" }),
     SPEC(matmul,    { "abx0cd0g", "0b+Acetg", "a0+B" }, .more = more_matmul, .same_bits = true,
                       .by_row = "acx+A"),
-    SPEC(lora,      { "abxs", "0b+As", "a0+Bs" }, .loss = loss_lora, .same_bits = true, .by_row = "ax+A"),
+    SPEC(lora,      { "abxi", "0b+Ai", "a0+Bi" }, .loss = loss_lora, .same_bits = true, .by_row = "ax+A"),
     SPEC(gather,    { "aix", "0i+A" }),
     SPEC(xent,      { "aix", "Aix+" }, .needs_forward = true, .loss = loss_xent, .by_row = "aix+A"),
     SPEC(kl,        { "abyzxi" }, .by_row = "abyzxi"),

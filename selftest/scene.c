@@ -306,8 +306,6 @@ uint64_t scene_pointer(const struct scene *s, char c)
     switch (c) {
     case '0':
         return 0;
-    case 's':
-        return s->seed;
     case 'i':
         return arena + s->ints.at;
     case '+':

@@ -85,7 +85,7 @@ struct spec {
     /* A part of the loss with cotangents of its own. */
     double (*more)(const struct scene *s);
     /* Pointers of each pass: a-e inputs, g groups and t turned units of the packed one, i words, x-z outputs,
-     * + dy, A-E gradients, 0 nothing, s seed, & a block of all that follow. */
+     * + dy, A-E gradients, 0 nothing, & a block of all that follow. */
     const char *p[PASS_COUNT];
     bool needs_forward; /* its backward passes read outputs */
     bool same_bits;     /* every variant adds in the same order */

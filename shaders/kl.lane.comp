@@ -30,6 +30,6 @@ void block(uint row)
 
 void main()
 {
-    for (uint row = gl_GlobalInvocationID.x; row < arg.d[0]; row += gl_NumWorkGroups.x * WG)
+    for (uint row = gl_GlobalInvocationID.x; row < arg.d[0]; row += arg.groups.x * WG)
         block(row);
 }

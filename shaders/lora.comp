@@ -5,15 +5,13 @@
 // u = s drop(x) A^T      dx += drop(du A)      dA += s du^T drop(x)      x [m, k], A [r, k], u [m, r]
 // drop(x) = x / (1 - p) where the mask keeps, else 0; the mask is drawn again in each pass. Threshold 0: no
 // dropout. An adapter's B [r, n] goes through the same products: du = s dy B^T, and dB += s u^T dy.
-// p: x, A, u, seed | 0, A, du, dx, seed | x, 0, du, dA, seed
-// d: m, r, k, floats a row of x and dx, threshold, tensor, step, token of row 0      f: 1 / (1 - p), s
+// p: x, A, u, draw | 0, A, du, dx, draw | x, 0, du, dA, draw      draw: lib/philox.glsl
+// d: m, r, k, floats a row of x and dx, threshold, tensor      f: 1 / (1 - p), s
 float drop(float x, uint row, uint feature)
 {
     if (SIZE4 == 0)
         return x;
-    uvec2 seed = arg.p[PASS == FWD ? 3 : 4];
-    bool keep = dropout_keeps(arg.d[7] + row, SIZE2, feature, arg.d[5], arg.d[6], SIZE4, seed);
-    return keep ? x * arg.f[0] : 0.0;
+    return dropout_keeps(row, SIZE2, feature, arg.d[5], SIZE4) ? x * arg.f[0] : 0.0;
 }
 
 #if PASS == FWD
@@ -35,6 +33,8 @@ void main()
 {
     const uint r = SIZE1, k = SIZE2;
     uint m = arg.d[0];
+    if (SIZE4 != 0)
+        draw = Draw(arg.p[PASS == FWD ? 3 : 4]).v;
 #if PASS == FWD
     product(m, r, k);
 #elif PASS == BWD0

@@ -9,9 +9,7 @@ float drop(float x, uint row, uint feature)
 {
     if (SIZE4 == 0)
         return x;
-    uvec2 seed = arg.p[PASS == FWD ? 3 : 4];
-    bool keep = dropout_keeps(arg.d[7] + row, SIZE2, feature, arg.d[5], arg.d[6], SIZE4, seed);
-    return keep ? x * arg.f[0] : 0.0;
+    return dropout_keeps(row, SIZE2, feature, arg.d[5], SIZE4) ? x * arg.f[0] : 0.0;
 }
 
 vec2 drop_pair(vec2 x, uint row, uint feature)
@@ -49,6 +47,8 @@ void main()
 {
     const uint r = SIZE1, k = SIZE2;
     uint m = arg.d[0];
+    if (SIZE4 != 0)
+        draw = Draw(arg.p[PASS == FWD ? 3 : 4]).v;
 #if PASS == FWD
     product(m, r, k);
 #elif PASS == BWD0

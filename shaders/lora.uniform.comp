@@ -10,17 +10,11 @@
 // Keep equal to UNIFORM_ROWS, UNIFORM_DEEP and UNIFORM_TOKENS of gpu/op.c; it knows 4 * WG, too.
 const uint ROWS = 32, DEEP = 8, TOKENS = 8, PAIRS = 2;
 
-bool keeps(uint row, uint feature)
-{
-    uvec2 seed = arg.p[PASS == FWD ? 3 : 4];
-    return dropout_keeps(arg.d[7] + row, SIZE2, feature, arg.d[5], arg.d[6], SIZE4, seed);
-}
-
 float drop(float x, uint row, uint feature)
 {
     if (SIZE4 == 0)
         return x;
-    return keeps(row, feature) ? x * arg.f[0] : 0.0;
+    return dropout_keeps(row, SIZE2, feature, arg.d[5], SIZE4) ? x * arg.f[0] : 0.0;
 }
 
 #if PASS == FWD
@@ -141,6 +135,8 @@ void main()
 {
     const uint rows = PASS == BWD1 ? SIZE1 : arg.d[0], cols = PASS == FWD ? SIZE1 : SIZE2;
     const uint tall = PASS == BWD1 ? DEEP : ROWS, wide = PASS == BWD1 ? 2 * PAIRS * WG : WG;
+    if (SIZE4 != 0)
+        draw = Draw(arg.p[PASS == FWD ? 3 : 4]).v;
     EACH_TILE((rows - 1) / tall + 1, (cols - 1) / wide + 1)
         tile(tile_row * tall, tile_col * wide);
     EACH_TILE_END

@@ -397,15 +397,17 @@ START_TEST(dropout_keeps_what_the_formats_say)
     /* seed 7, tensor 2, step 3, p = 0.5: of elements 0 to 7 the third and the last are kept */
     static const float WANT[8] = { 0, 0, 2, 0, 0, 0, 0, 2 };
     const float ones[8] = { 1, 1, 1, 1, 1, 1, 1, 1 };
+    const uint32_t draw[4] = { 7, 0, 3, 0 };
     float unit[64] = { 0 }, u[8];
     for (size_t i = 0; i < 8; i++)
         unit[i * 9] = 1;
     struct op_args args = {
         .p = { put_floats(&scene->arena, 0, ones, 8), put_floats(&scene->arena, 256, unit, 64),
-               scene->arena.addr + 1024, 7 },
-        .d = { 1, 8, 8, 8, 0x80000000u, 2, 3, 0 },
+               scene->arena.addr + 1024, scene->arena.addr + 2048 },
+        .d = { 1, 8, 8, 8, 0x80000000u, 2 },
         .f = { 2, 1 },
     };
+    OK(gpu_write(gpu, &scene->arena, 2048, draw, sizeof draw, &st));
     for (int v = 0; v < VARIANT_COUNT; v++) {
         struct op_call call = { .op = OP_lora, .variant = (enum variant)v, .args = args };
         if (!op_serves(gpu, OP_lora, PASS_fwd, call.variant))

@@ -2,6 +2,7 @@
  * step. tier: quick   device: yes */
 #include "base/alloc.h"
 #include "base/file.h"
+#include "gpu/time.h"
 #include "model/graph.h"
 #include "tests/fixture.h"
 #include "train/conflicts.h"
@@ -250,6 +251,27 @@ START_TEST(micro_batches_do_not_change_the_gradient)
     }
     adapter_release(&whole);
     adapter_release(&parts);
+    data_release(&d);
+}
+END_TEST
+
+/* Updates of one shape run as the first was recorded: with the dropout, rate and norm of their own. While
+ * they are timed each is recorded anew. */
+START_TEST(updates_that_run_again_have_equal_bits)
+{
+    static struct ran anew, again;
+    struct data d = { 0 };
+    const struct recipe r = recipe_make(",\"batch\":7,\"lr\":\"0.05\",\"dropout\":\"0.2\",\"micro_batch\":9,"
+                                        "\"steps\":6");
+    data_make(&d);
+    OK(gpu_time_begin(gpu, &st));
+    const uint64_t start = gpu_operators(gpu);
+    run_whole(&r, &d, in_folder("anew"), &anew);
+    const uint64_t recorded = gpu_operators(gpu) - start;
+    gpu_time_end(gpu);
+    run_whole(&r, &d, in_folder("again"), &again);
+    ck_assert_uint_lt((gpu_operators(gpu) - start - recorded) * 4, recorded);
+    same_run(&anew, &again, "a recording that runs again");
     data_release(&d);
 }
 END_TEST
@@ -654,6 +676,7 @@ int main(void)
     tcase_add_test(t, two_runs_give_equal_bits_and_learn);
     tcase_add_test(t, at_first_only_b_has_a_gradient);
     tcase_add_test(t, micro_batches_do_not_change_the_gradient);
+    tcase_add_test(t, updates_that_run_again_have_equal_bits);
     tcase_add_test(t, rows_are_packed_in_order);
     tcase_add_test(t, a_stopped_run_goes_on_to_equal_bits);
     tcase_add_test(t, another_runs_state_is_refused);

@@ -87,14 +87,10 @@ out:
     return rc;
 }
 
-/* sqrt of the sum of squares: a float a tensor, in double across tensors, in model order. */
-static int norm_read(struct train *t, double *out, struct status *st)
+static int squares_sum(struct train *t, struct status *st)
 {
     int rc = 0;
-    struct gpu *g = model_get_gpu(t->m);
-    const size_t n = t->adapter.n * 2;
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < t->adapter.n * 2; i++) {
         const struct adapter_part *p = &t->adapter.parts[i / 2];
         const struct lora_part *at = lora_part(&t->lora, p->role, p->block);
         const uint64_t from = i % 2 ? at->b_at : at->a_at;
@@ -105,7 +101,22 @@ static int norm_read(struct train *t, double *out, struct status *st)
                     .d = { 1, size } },
                 st));
     }
-    TRY(gpu_submit(g, st));
+out:
+    return rc;
+}
+
+/* sqrt of the sum of squares: a float a tensor, in double across tensors, in model order. */
+static int norm_read(struct train *t, double *out, struct status *st)
+{
+    int rc = 0;
+    struct gpu *g = model_get_gpu(t->m);
+    const size_t n = t->adapter.n * 2;
+    double sum = 0;
+    bool again;
+    TRY(gpu_recording_begin(t->recordings, (const uint64_t[RECORDING_KEY]){ 0 }, &again, st));
+    if (!again)
+        TRY(squares_sum(t, st));
+    TRY(gpu_recording_end(t->recordings, st));
     TRY(gpu_read(g, &t->norms, 0, t->host_norms, n * sizeof(float), st));
     for (size_t i = 0; i < n; i++)
         sum += (double)t->host_norms[i];

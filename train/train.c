@@ -187,6 +187,7 @@ static int device_open(struct train *t, struct status *st)
     TRY(gpu_alloc(g, bytes, "moments", &t->first, st));
     TRY(gpu_alloc(g, bytes, "moments", &t->second, st));
     TRY(gpu_alloc(g, t->adapter.n * 2 * sizeof(float), "norms", &t->norms, st));
+    TRY(gpu_recordings_open(g, &t->recordings, st));
     TRY(gpu_alloc(g, 8 * sizeof(float), "step", &t->block, st));
 out:
     return rc;
@@ -253,6 +254,7 @@ void train_close(struct train *t)
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         if (buffers[i]->addr)
             gpu_free(model_get_gpu(t->m), buffers[i]);
+    gpu_recordings_close(t->recordings);
     lora_close(&t->lora);
     graph_close(t->graph);
     adapter_release(&t->adapter);

@@ -2,6 +2,7 @@
 #ifndef LETHE_TRAIN_TRAIN_OWN_H
 #define LETHE_TRAIN_TRAIN_OWN_H
 
+#include "gpu/recording.h"
 #include "model/graph.h"
 #include "train/train.h"
 
@@ -42,6 +43,7 @@ struct train {
     struct lora lora;
     struct gpu_buffer gradient, first, second; /* first and second moments */
     struct gpu_buffer norms, block;            /* [2 parts] f32; f32[8] of adamw */
+    struct gpu_recordings *recordings;         /* of the norm */
 
     struct micro_batch batch;
     struct graph_pick *picks; /* [rows_max] */

@@ -12,13 +12,17 @@ uvec4 philox(uvec4 c, uvec2 key)
     return c;
 }
 
+// What a step draws by, in device memory, so that one recording serves all steps: seed, step, token of row 0.
+layout(buffer_reference, scalar, buffer_reference_align = 16) readonly buffer Draw { uvec4 v; };
+uvec4 draw; // set by main, where there is dropout
+
 // Whether dropout keeps a feature of a token. Elements count over the whole step, token * width + feature, in
 // up to 34 bits; element e has word e % 4 of block e / 4.
-bool dropout_keeps(uint token, uint width, uint feature, uint tensor, uint step, uint threshold, uvec2 seed)
+bool dropout_keeps(uint row, uint width, uint feature, uint tensor, uint threshold)
 {
     uint high, low, carry;
-    umulExtended(token, width, high, low);
+    umulExtended(draw.w + row, width, high, low);
     low = uaddCarry(low, feature, carry);
     uint block = low >> 2 | (high + carry) << 30;
-    return philox(uvec4(block, tensor, step, 0x64726F70u), seed)[low & 3u] >= threshold;
+    return philox(uvec4(block, tensor, draw.z, 0x64726F70u), draw.xy)[low & 3u] >= threshold;
 }
