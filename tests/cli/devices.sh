@@ -15,7 +15,7 @@ for d in json.load(open("out"))["devices"]:
     assert "refused" in d or all(re.fullmatch("[0-9a-f]{64}", k["sha256"]) for k in d["kernels"])
 '
 want 0 lethe devices
-says '^   plain kernels:.* swiglu'
+says '^   plain kernels:.* rope'
 want 2 env VK_DRIVER_FILES=/nonexistent lethe devices
 one_line
 says 'no Vulkan'
