@@ -78,19 +78,6 @@ static bool extension_is_there(VkPhysicalDevice physical, const char *name)
     return found;
 }
 
-/* An extension counts only when its feature is on: some drivers list it always. */
-static bool coop_is_there(VkPhysicalDevice physical)
-{
-    if (!extension_is_there(physical, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME))
-        return false;
-    VkPhysicalDeviceCooperativeMatrixFeaturesKHR coop = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
-    };
-    VkPhysicalDeviceFeatures2 f = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &coop };
-    vkGetPhysicalDeviceFeatures2(physical, &f);
-    return coop.cooperativeMatrix;
-}
-
 struct properties {
     VkPhysicalDeviceVulkan13Properties p13;
     VkPhysicalDeviceVulkan12Properties p12;
@@ -109,6 +96,57 @@ static void properties_get(VkPhysicalDevice physical, struct properties *out)
     out->p11.pNext = &out->p12;
     out->p.pNext = &out->p11;
     vkGetPhysicalDeviceProperties2(physical, &out->p);
+}
+
+/* An extension counts only when its feature is on: some drivers list it always. */
+static bool coop_feature(VkPhysicalDevice physical)
+{
+    if (!extension_is_there(physical, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME))
+        return false;
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR coop = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+    };
+    VkPhysicalDeviceFeatures2 f = { .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &coop };
+    vkGetPhysicalDeviceFeatures2(physical, &f);
+    return coop.cooperativeMatrix;
+}
+
+/* The first shape that multiplies f16 to f32, in blocks of shaders/matmul.coop.comp. */
+static bool coop_shape(VkPhysicalDevice physical, uint32_t sides[3])
+{
+    enum { SHAPES_MAX = 128 };
+    VkCooperativeMatrixPropertiesKHR all[SHAPES_MAX] = { 0 };
+    const PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR list =
+        (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)vkGetInstanceProcAddr(
+            volkGetLoadedInstance(), "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
+    uint32_t n = SHAPES_MAX;
+    for (uint32_t i = 0; i < n; i++)
+        all[i].sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR;
+    if (!list || list(physical, &n, all) < VK_SUCCESS)
+        return false;
+    for (uint32_t i = 0; i < n; i++) {
+        const VkCooperativeMatrixPropertiesKHR *c = &all[i];
+        if (c->AType == VK_COMPONENT_TYPE_FLOAT16_KHR && c->BType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
+            c->CType == VK_COMPONENT_TYPE_FLOAT32_KHR && c->ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR &&
+            c->scope == VK_SCOPE_SUBGROUP_KHR && COOP_SIDE % c->MSize == 0 && COOP_SIDE % c->NSize == 0 &&
+            COOP_DEEP % c->KSize == 0) {
+            sides[0] = c->MSize;
+            sides[1] = c->NSize;
+            sides[2] = c->KSize;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Shaders with such matrices are of the Vulkan memory model. Mesa's software driver says yes at 16 lanes too,
+ * and crashes in the first such pipeline. */
+static bool coop_is_there(VkPhysicalDevice physical, const struct properties *p, const struct features *f,
+                          uint32_t sides[3])
+{
+    const bool crashes = p->p12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE && p->p13.maxSubgroupSize > 8;
+    return !crashes && f->f12.shaderFloat16 && f->f12.vulkanMemoryModel && coop_feature(physical) &&
+           coop_shape(physical, sides);
 }
 
 static const char *refusal(const struct properties *p, const struct features *f)
@@ -170,7 +208,7 @@ static void info_get(VkPhysicalDevice physical, struct gpu_info *out)
     out->f16 = f.f11.storageBuffer16BitAccess && f.f12.shaderFloat16;
     out->int8 = f.f12.storageBuffer8BitAccess && f.f12.shaderInt8;
     out->int64 = f.f.features.shaderInt64;
-    out->coop = coop_is_there(physical);
+    out->coop = coop_is_there(physical, &p, &f, out->coop_sides);
     out->refused = refusal(&p, &f);
 }
 
@@ -324,9 +362,17 @@ static int device_make(struct gpu *g, struct status *st)
         .queueCount = 1,
         .pQueuePriorities = &(float){ 1 },
     };
+    const char *const extensions[] = { VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME };
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR coop = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+        .pNext = &ask.f,
+        .cooperativeMatrix = VK_TRUE,
+    };
     VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-        .pNext = &ask.f,
+        .pNext = g->info.coop ? (void *)&coop : &ask.f,
+        .enabledExtensionCount = g->info.coop,
+        .ppEnabledExtensionNames = extensions,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
     };

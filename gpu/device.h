@@ -29,7 +29,8 @@ struct gpu_info {
     uint64_t memory_bytes; /* of the heap that buffers come from */
     uint32_t lanes_min, lanes_max;
     bool f16, int8, coop, int64;
-    const char *refused; /* NULL: usable; else the required feature that is missing */
+    uint32_t coop_sides[3]; /* where coop: M, N and K of the cooperative matrices that kernels use */
+    const char *refused;    /* NULL: usable; else the required feature that is missing */
 };
 
 struct gpu_choice {

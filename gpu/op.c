@@ -12,7 +12,7 @@ enum { GROUPS_MAX = 65535, CPU_GROUPS = 256 };
 /* A workgroup has up to so many times the mean work: the last rows of a causal sequence, or the first
  * workgroups where the last have no element left. */
 enum { UNEVEN = 2 };
-enum { SIZE_CONSTANTS = 8 /* number of SIZE0 in shaders/lib/op.glsl */ };
+enum { SIZE_CONSTANTS = 8 /* number of SIZE0 in shaders/lib/op.glsl */, CONSTANTS_MAX = SIZE_CONSTANTS + 8 };
 
 /* Sides of the part of an output that one workgroup makes: TILES, BLOCKS, and rows and columns of a lane
  * kernel, the latter for each invocation; rows of a uniform kernel, whose every invocation owns a column.
@@ -30,6 +30,7 @@ enum {
     UNIFORM_TOKENS = 8,
     UNIFORM_DEEP = 8
 };
+_Static_assert((int)COOP_SIDE == (int)BLOCK, "coop shares the grid of the plain product");
 
 static const struct {
     const char *name;
@@ -219,9 +220,9 @@ size_t op_used(const struct gpu *g, const struct op_used **out)
     return g->used_n;
 }
 
-/* Workgroup, tile, straight; then the sizes. */
+/* Workgroup, tile, straight, of coop its matrices and lanes; then the sizes. */
 static uint32_t constants_get(const struct gpu *g, const struct op_call *call, const uint32_t sizes[8],
-                              uint32_t values[11], VkSpecializationMapEntry entries[11])
+                              uint32_t values[CONSTANTS_MAX], VkSpecializationMapEntry entries[CONSTANTS_MAX])
 {
     uint32_t n = 0;
     values[n] = group_size(g, call);
@@ -230,6 +231,10 @@ static uint32_t constants_get(const struct gpu *g, const struct op_call *call, c
     entries[n++].constantID = 1;
     values[n] = g->straight;
     entries[n++].constantID = 2;
+    for (uint32_t i = 0; call->variant == VARIANT_coop && i < 4; i++) {
+        values[n] = i < 3 ? g->info.coop_sides[i] : g->info.lanes_max;
+        entries[n++].constantID = 3 + i;
+    }
     for (const char *c = OPS[call->op].constants + 1; *c; c++) {
         values[n] = sizes[*c - '0'];
         entries[n++].constantID = SIZE_CONSTANTS + (uint32_t)(*c - '0');
@@ -252,9 +257,9 @@ static int pipeline_make(struct gpu *g, const struct op_call *call, const uint32
         .pCode = CODE[call->op][call->variant][call->pass].words,
     };
     VK(vkCreateShaderModule(g->device, &code, NULL, &module));
-    const bool lane = call->variant == VARIANT_lane;
-    uint32_t values[11];
-    VkSpecializationMapEntry entries[11];
+    const bool full = call->variant == VARIANT_lane || call->variant == VARIANT_coop;
+    uint32_t values[CONSTANTS_MAX];
+    VkSpecializationMapEntry entries[CONSTANTS_MAX];
     VkSpecializationInfo special = {
         .mapEntryCount = constants_get(g, call, sizes, values, entries),
         .pMapEntries = entries,
@@ -267,7 +272,7 @@ static int pipeline_make(struct gpu *g, const struct op_call *call, const uint32
         .layout = g->layout,
         .stage = {
             .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
-            .flags = lane && g->full_subgroups
+            .flags = full && g->full_subgroups
                          ? (VkPipelineShaderStageCreateFlags)
                                VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT
                          : 0,

@@ -249,7 +249,7 @@ static void row_clear(struct scene *s, const struct row *row)
     s->block = s->end = 0;
     s->edge_pages_n = 0;
     s->seed = 0;
-    s->no_bwd1 = false;
+    s->no_bwd1 = s->halves = false;
     s->row = row;
 }
 
@@ -298,6 +298,25 @@ void scene_make(struct scene *s, const struct row *row, uint64_t seed)
         prepare(s, &s->out[i], &s->in[i]);
     for (size_t i = 0; i < INPUTS; i++)
         prepare(s, &s->grad[i], s->grad[i].before == BEFORE_A ? &s->in[0] : &s->dy);
+}
+
+static double half_of(double x)
+{
+    return (double)f16_to_f32(f16_of_f32((float)x));
+}
+
+void scene_halve(struct scene *s)
+{
+    for (size_t i = 0; i < 2; i++)
+        for (size_t j = 0; j < s->in[i].n; j++)
+            s->ref_in[i][j] = half_of(s->ref_in[i][j]);
+    s->halves = true;
+}
+
+double scene_cotangent(const struct scene *s, size_t i)
+{
+    const double dy = (double)tensor_get(s->before, &s->dy, i);
+    return s->halves ? half_of(dy) : dy;
 }
 
 uint64_t scene_pointer(const struct scene *s, char c)

@@ -73,6 +73,7 @@ struct scene {
     uint64_t seed;
     enum pass pass; /* under way */
     bool no_bwd1;
+    bool halves; /* scene_halve */
 };
 
 /* What stands behind an operator of the table. */
@@ -105,6 +106,9 @@ bool scene_serves(struct scene *s, const struct row *row, enum pass pass, enum v
 /* Another row, or the same with other numbers. A row that does not fit is our mistake (assert). */
 void scene_make(struct scene *s, const struct row *row, uint64_t seed);
 uint64_t scene_pointer(const struct scene *s, char c); /* of a letter of spec.p */
+/* Rounds the factors of a product to f16 for the reference, dy among them; the device's stay. */
+void scene_halve(struct scene *s);
+double scene_cotangent(const struct scene *s, size_t i); /* element of dy, for the reference */
 /* Writes `before` to the device, runs the pass, reads `after`. */
 MUST_USE int scene_run(struct scene *s, enum pass pass, enum variant variant, struct status *st);
 /* The same with the caller's addresses and sizes. */

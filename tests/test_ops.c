@@ -570,6 +570,18 @@ START_TEST(every_operator_has_a_row)
 }
 END_TEST
 
+START_TEST(other_bits_are_never_chosen_by_time)
+{
+    if (!op_serves(gpu, OP_matmul, PASS_fwd, VARIANT_coop))
+        printf("  coop skipped: %s\n", gpu_get_info(gpu)->coop
+                                           ? "built without"
+                                           : "no cooperative matrices of f16 with f32 sums here");
+    for (int op = 0; op < OP_COUNT; op++)
+        for (int pass = 0; pass < PASS_COUNT; pass++)
+            ck_assert_int_ne(op_choose(gpu, (enum op)op, (enum pass)pass), VARIANT_coop);
+}
+END_TEST
+
 START_TEST(refuses_what_it_cannot_run)
 {
     struct op_call call = { .op = OP_embed, .pass = PASS_bwd1 };
@@ -596,6 +608,7 @@ int main(void)
     tcase_add_test(tests, divergences_keep_their_digits);
     tcase_add_test(tests, used_shaders_are_listed);
     tcase_add_test(tests, every_operator_has_a_row);
+    tcase_add_test(tests, other_bits_are_never_chosen_by_time);
     tcase_add_test(tests, refuses_what_it_cannot_run);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
