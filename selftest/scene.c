@@ -182,7 +182,13 @@ static double packed_value(struct scene *s, enum weight w, size_t at, const floa
     }
 }
 
-/* The tensor's rows in its format, panel by panel, and the same values for the reference. */
+static float half_of(float x)
+{
+    return f16_to_f32(f16_of_f32(x));
+}
+
+/* The tensor's rows in its format, panel by panel, and the same values for the reference. Groups are halves:
+ * unpacking is exact whether or not a device fuses it, and rounds to f16 in one way only. */
 static void fill_packed(struct scene *s, const struct tensor *t, double *values_out)
 {
     struct panel *p = s->panel;
@@ -192,7 +198,7 @@ static void fill_packed(struct scene *s, const struct tensor *t, double *values_
     for (size_t first = 0; first < rows; first += WEIGHT_PANEL) {
         memset(p, 0, sizeof *p);
         for (size_t i = 0; i < 16 * (width / WEIGHT_GROUP) * 2; i++)
-            p->groups[i] = (float)uniform(s) / (t->format == WEIGHT_q8 ? 64 : i % 2 ? 1 : 8);
+            p->groups[i] = half_of((float)uniform(s) / (t->format == WEIGHT_q8 ? 64 : i % 2 ? 1 : 8));
         for (size_t r = 0; r < WEIGHT_PANEL && first + r < rows; r++)
             for (size_t c = 0; c < width; c++)
                 values_out[(first + r) * width + c] =
@@ -300,23 +306,18 @@ void scene_make(struct scene *s, const struct row *row, uint64_t seed)
         prepare(s, &s->grad[i], s->grad[i].before == BEFORE_A ? &s->in[0] : &s->dy);
 }
 
-static double half_of(double x)
-{
-    return (double)f16_to_f32(f16_of_f32((float)x));
-}
-
 void scene_halve(struct scene *s)
 {
     for (size_t i = 0; i < 2; i++)
         for (size_t j = 0; j < s->in[i].n; j++)
-            s->ref_in[i][j] = half_of(s->ref_in[i][j]);
+            s->ref_in[i][j] = (double)half_of((float)s->ref_in[i][j]);
     s->halves = true;
 }
 
 double scene_cotangent(const struct scene *s, size_t i)
 {
-    const double dy = (double)tensor_get(s->before, &s->dy, i);
-    return s->halves ? half_of(dy) : dy;
+    const float dy = tensor_get(s->before, &s->dy, i);
+    return (double)(s->halves ? half_of(dy) : dy);
 }
 
 uint64_t scene_pointer(const struct scene *s, char c)
