@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum grid { GRID_ELEMS, GRID_ROWS, GRID_TILES, GRID_BLOCKS };
+enum grid { GRID_ELEMS, GRID_ROWS, GRID_HEADS, GRID_TILES, GRID_BLOCKS };
 enum { GROUPS_MAX = 65535, CPU_GROUPS = 256 };
 /* A workgroup has up to so many times the mean work: the last rows of a causal sequence, or the first
  * workgroups where the last have no element left. */
@@ -140,12 +140,13 @@ enum variant op_choose(const struct gpu *g, enum op op, enum pass pass)
 /* ---- pipelines ---- */
 
 /* Whether a few workgroups of one subgroup share all elements: each workgroup costs a software driver what
- * 1000 elements do, and each subgroup of one runs through its loops alone. A lane of attention has a row. */
+ * 1000 elements do, and each subgroup of one runs through its loops alone. */
 static bool on_few(const struct gpu *g, const struct op_call *call)
 {
-    const bool elements =
-        call->variant == VARIANT_plain || (call->variant == VARIANT_lane && call->op != OP_attention);
-    return elements && OPS[call->op].grid == GRID_ELEMS && strcmp(g->info.type, "cpu") == 0;
+    const enum grid grid = OPS[call->op].grid;
+    const bool plain = call->variant == VARIANT_plain;
+    const bool elements = grid == GRID_ELEMS && (plain || call->variant == VARIANT_lane);
+    return (elements || (grid == GRID_HEADS && plain)) && strcmp(g->info.type, "cpu") == 0;
 }
 
 /* Invocations of a workgroup. */
@@ -364,6 +365,9 @@ static void grid_size(const struct gpu *g, const struct op_call *call, uint32_t 
         break;
     case GRID_ROWS: /* in a lane kernel a lane owns a row */
         xy[0] = call->variant == VARIANT_lane ? blocks(d[0], lanes) : d[0];
+        break;
+    case GRID_HEADS:
+        xy[0] = call->variant == VARIANT_plain ? d[0] : blocks(d[0], lanes);
         break;
     case GRID_TILES:
     case GRID_BLOCKS: { /* the output is m x n, its gradients m x k and n x k; rows go fastest */

@@ -8,115 +8,210 @@
 // p: q, k, v, o, lse, span | q, k, v, o, lse, span, do, dq | block of q, k, v, o, lse, span, do, dk, dv
 // d: rows * H (bwd1: rows * KV), H, KV, width of a head (SIZE3)      f: scale
 // span: {first row of the prefix, its length, first row of its own, end}: the prefix, then own rows up to
-// itself; end is one past the last row of the sequence. bwd1 knows no prefix. One invocation a query (bwd1: a
-// key) and head. Keys come one after the other. What keeps exp in range is the first score, and moves only to
-// a score that exceeds it by SLACK: seldom, and by what a query sees alone, so no bit depends on where rows
-// lie, what lies beside them, or how many keys a variant takes at a time.
+// itself; end is one past the last row of the sequence. bwd1 knows no prefix. The width of a head is even.
+//
+// One workgroup a query (bwd1: a key) and head. Rows of the other side come WG at a time: first an invocation
+// has a row, and sums its whole products; then it has columns of the result, and adds the rows to them one
+// after the other. What keeps exp in range is the first score, and moves only to a score that exceeds it by
+// SLACK: seldom, and by what a query sees alone, so no bit depends on where rows lie, what lies beside them,
+// or how many keys a workgroup or a variant takes at a time.
 // Source: Milakov and Gimelshein 2018, arXiv 1805.02867; Dao et al. 2022, arXiv 2205.14135.
 const float LEAST = -3.0e38, SLACK = 8.0;
+const uint COLUMNS = (SIZE3 + WG - 1) / WG; // that an invocation has
+const uint STEP = SIZE3 % 16 == 0 ? 16 : 2; // elements that are loaded together
+const uint ROWS = 4;                        // rows that are added together
 
-float dot_at(float own[SIZE3], F32 x, uint at)
+shared float own0[SIZE3], own1[SIZE3]; // q, and do | k, v
+shared vec2 weight[WG];                // of a row: p and what shrinks the sum before it | ds | p, ds
+shared uint start[WG];                 // of a row, in its tensor
+
+#define EACH_COLUMN_OF(c, d)                                                                        \
+    [[unroll]] for (uint c = 0, d = gl_LocalInvocationID.x; c < COLUMNS; c++, d += WG)
+
+// Adds a b of each element i, one after the other. Unrolled as a whole it spills. The min() keeps an address
+// that all share inside, as lib/lane.glsl says.
+#define DOT(sum, a, b)                                                                              \
+    [[dont_unroll]] for (uint from = 0; from < SIZE3; from += STEP)                                 \
+        [[unroll]] for (uint c = 0, i = min(from, SIZE3 - STEP); c < STEP; c++, i++)                \
+            sum = fma(a, b, sum);
+
+#define LOAD(own, x, at) EACH_COLUMN(d, SIZE3) own[d] = x.v[(at) + d];
+
+// add(b) for the first n rows, in order.
+#define ADD_ROWS(n)                                                                                 \
+    for (uint done = 0; done < (n);)                                                                \
+        if (done + ROWS <= (n)) {                                                                   \
+            [[unroll]] for (uint b = 0; b < ROWS; b++)                                              \
+                add(done + b);                                                                      \
+            done += ROWS;                                                                           \
+        } else {                                                                                    \
+            add(done++);                                                                            \
+        }
+
+float column[COLUMNS]; // of o | dq | dk
+
+#if PASS != BWD1
+uint row_at(uvec3 span, uint i, uint kv)
 {
-    float sum = 0.0;
-    [[unroll]] for (uint d = 0; d < SIZE3; d++)
-        sum = fma(own[d], x.v[at + d], sum);
-    return sum;
+    return ((i < span.y ? span.x + i : span.z + i - span.y) * SIZE2 + kv) * SIZE3;
 }
-
-#define EACH_KEY(j, span)                                                            \
-    for (uint part = 0; part < 2; part++)                                            \
-        for (uint j = U32(arg.p[5]).v[(span) + 2 * part],                            \
-                  key_end = part == 0 ? j + U32(arg.p[5]).v[(span) + 1] : row + 1;   \
-             j < key_end; j++)
+#endif
 
 #if PASS == FWD
+shared float score[WG];
+shared uint rise; // the first row of the latest block with a score that exceeds the top
+float top, sum;
+
+// Score by score, with the keys' weights on the way.
+void top_move(uint n)
+{
+    for (uint b = 0; b < n; b++) {
+        bool rises = score[b] > top + SLACK;
+        float shrink = rises ? exp(top - score[b]) : 1.0;
+        top = rises ? score[b] : top;
+        if (b == gl_LocalInvocationID.x)
+            weight[b] = vec2(exp(score[b] - top), shrink);
+    }
+}
+
+void add(uint b)
+{
+    F32 v = F32(arg.p[2]);
+    vec2 w = weight[b];
+    sum *= w.y;
+    sum += w.x;
+    EACH_COLUMN_OF(c, d)
+        column[c] = fma(w.x, v.v[start[b] + min(d, SIZE3 - 1)], column[c] * w.y);
+}
+
 void main()
 {
-    uint heads = arg.d[1], kv_heads = arg.d[2];
-    EACH_ELEMENT(e, arg.d[0]) {
-        uint row = e / heads, head = e % heads, kv = head / (heads / kv_heads);
-        F32 k = F32(arg.p[1]), v = F32(arg.p[2]);
-        float q[SIZE3], o[SIZE3], top = LEAST, sum = 0.0;
-        [[unroll]] for (uint d = 0; d < SIZE3; d++) {
-            q[d] = F32(arg.p[0]).v[e * SIZE3 + d];
-            o[d] = 0.0;
+    uint lane = gl_LocalInvocationID.x;
+    F32 q = F32(arg.p[0]), k = F32(arg.p[1]);
+    EACH_ROW(e, arg.d[0]) {
+        uint row = e / SIZE1, kv = e % SIZE1 / (SIZE1 / SIZE2);
+        U32 spans = U32(arg.p[5]);
+        uvec3 span = uvec3(spans.v[row * 4], spans.v[row * 4 + 1], spans.v[row * 4 + 2]);
+        uint keys = span.y + row + 1 - span.z;
+        if (lane == 0)
+            rise = keys; // none
+        LOAD(own0, q, e * SIZE3)
+        barrier();
+        EACH_COLUMN_OF(c, d)
+            column[c] = 0.0;
+        top = LEAST;
+        sum = 0.0;
+        for (uint first = 0; first < keys; first += WG) {
+            uint at = row_at(span, min(first + lane, keys - 1), kv), n = min(WG, keys - first);
+            float s = 0.0;
+            DOT(s, own0[i], k.v[at + i])
+            s *= arg.f[0];
+            score[lane] = s;
+            if (s > top + SLACK)
+                atomicExchange(rise, first);
+            barrier();
+            if (rise == first)
+                top_move(n);
+            else
+                weight[lane] = vec2(exp(s - top), 1.0);
+            start[lane] = at;
+            barrier();
+            ADD_ROWS(n)
         }
-        EACH_KEY(j, row * 4) {
-            uint at = (j * kv_heads + kv) * SIZE3;
-            float s = arg.f[0] * dot_at(q, k, at);
-            if (s > top + SLACK) {
-                float shrink = exp(top - s);
-                top = s;
-                sum *= shrink;
-                [[unroll]] for (uint d = 0; d < SIZE3; d++)
-                    o[d] *= shrink;
-            }
-            float p = exp(s - top);
-            sum += p;
-            [[unroll]] for (uint d = 0; d < SIZE3; d++)
-                o[d] = fma(p, v.v[at + d], o[d]);
-        }
-        [[unroll]] for (uint d = 0; d < SIZE3; d++)
-            F32(arg.p[3]).v[e * SIZE3 + d] = o[d] / sum;
-        F32(arg.p[4]).v[e] = top + log(sum);
+        EACH_COLUMN_OF(c, d)
+            if (d < SIZE3)
+                F32(arg.p[3]).v[e * SIZE3 + d] = column[c] / sum;
+        if (lane == 0)
+            F32(arg.p[4]).v[e] = top + log(sum);
     }
 }
 #elif PASS == BWD0
+void add(uint b)
+{
+    F32 k = F32(arg.p[1]);
+    EACH_COLUMN_OF(c, d)
+        column[c] = fma(weight[b].x, k.v[start[b] + min(d, SIZE3 - 1)], column[c]);
+}
+
 void main()
 {
-    uint heads = arg.d[1], kv_heads = arg.d[2];
-    EACH_ELEMENT(e, arg.d[0]) {
-        uint row = e / heads, head = e % heads, kv = head / (heads / kv_heads);
-        F32 k = F32(arg.p[1]), v = F32(arg.p[2]);
-        float q[SIZE3], grad[SIZE3], dq[SIZE3], lse = F32(arg.p[4]).v[e];
-        [[unroll]] for (uint d = 0; d < SIZE3; d++) {
-            q[d] = F32(arg.p[0]).v[e * SIZE3 + d];
-            grad[d] = F32(arg.p[6]).v[e * SIZE3 + d];
-            dq[d] = 0.0;
+    uint lane = gl_LocalInvocationID.x;
+    F32 k = F32(arg.p[1]), v = F32(arg.p[2]), o = F32(arg.p[3]);
+    EACH_ROW(e, arg.d[0]) {
+        uint row = e / SIZE1, kv = e % SIZE1 / (SIZE1 / SIZE2);
+        U32 spans = U32(arg.p[5]);
+        uvec3 span = uvec3(spans.v[row * 4], spans.v[row * 4 + 1], spans.v[row * 4 + 2]);
+        uint keys = span.y + row + 1 - span.z;
+        float lse = F32(arg.p[4]).v[e], own = 0.0;
+        LOAD(own0, F32(arg.p[0]), e * SIZE3)
+        LOAD(own1, F32(arg.p[6]), e * SIZE3)
+        barrier();
+        DOT(own, own1[i], o.v[e * SIZE3 + i])
+        EACH_COLUMN_OF(c, d)
+            column[c] = 0.0;
+        for (uint first = 0; first < keys; first += WG) {
+            uint at = row_at(span, min(first + lane, keys - 1), kv);
+            float s = 0.0, dp = 0.0;
+            DOT(s, own0[i], k.v[at + i])
+            DOT(dp, own1[i], v.v[at + i])
+            weight[lane].x = exp(arg.f[0] * s - lse) * (dp - own) * arg.f[0];
+            start[lane] = at;
+            barrier();
+            ADD_ROWS(min(WG, keys - first))
+            barrier();
         }
-        float own = dot_at(grad, F32(arg.p[3]), e * SIZE3);
-        EACH_KEY(j, row * 4) {
-            uint at = (j * kv_heads + kv) * SIZE3;
-            float p = exp(arg.f[0] * dot_at(q, k, at) - lse);
-            float ds = p * (dot_at(grad, v, at) - own) * arg.f[0];
-            [[unroll]] for (uint d = 0; d < SIZE3; d++)
-                dq[d] = fma(ds, k.v[at + d], dq[d]);
-        }
-        [[unroll]] for (uint d = 0; d < SIZE3; d++)
-            F32(arg.p[7]).v[e * SIZE3 + d] = dq[d];
+        EACH_COLUMN_OF(c, d)
+            if (d < SIZE3)
+                F32(arg.p[7]).v[e * SIZE3 + d] = column[c];
     }
 }
 #else
+float dv[COLUMNS];
+
+void add(uint b)
+{
+    Addresses p = Addresses(arg.p[0]);
+    F32 q = F32(p.v[0]), grad = F32(p.v[6]);
+    vec2 w = weight[b];
+    EACH_COLUMN_OF(c, d) {
+        uint at = start[b] + min(d, SIZE3 - 1);
+        dv[c] = fma(w.x, grad.v[at], dv[c]);
+        column[c] = fma(w.y, q.v[at], column[c]);
+    }
+}
+
 void main()
 {
-    uint heads = arg.d[1], kv_heads = arg.d[2], group = heads / kv_heads;
+    uint lane = gl_LocalInvocationID.x, group = SIZE1 / SIZE2;
     Addresses p = Addresses(arg.p[0]);
     F32 q = F32(p.v[0]), o = F32(p.v[3]), grad = F32(p.v[6]);
-    EACH_ELEMENT(e, arg.d[0]) {
-        uint row = e / kv_heads, kv = e % kv_heads, end = U32(p.v[5]).v[row * 4 + 3];
-        float k[SIZE3], v[SIZE3], dk[SIZE3], dv[SIZE3];
-        [[unroll]] for (uint d = 0; d < SIZE3; d++) {
-            k[d] = F32(p.v[1]).v[e * SIZE3 + d];
-            v[d] = F32(p.v[2]).v[e * SIZE3 + d];
-            dk[d] = dv[d] = 0.0;
+    EACH_ROW(e, arg.d[0]) {
+        uint row = e / SIZE2, kv = e % SIZE2;
+        uint queries = max(U32(p.v[5]).v[row * 4 + 3], row) - row; // of each head, one head after the other
+        LOAD(own0, F32(p.v[1]), e * SIZE3)
+        LOAD(own1, F32(p.v[2]), e * SIZE3)
+        barrier();
+        EACH_COLUMN_OF(c, d)
+            column[c] = dv[c] = 0.0;
+        for (uint first = 0; first < queries * group; first += WG) {
+            uint j = min(first + lane, queries * group - 1);
+            uint query = (row + j % queries) * SIZE1 + kv * group + j / queries, at = query * SIZE3;
+            float s = 0.0, dp = 0.0, own = 0.0;
+            DOT(s, own0[i], q.v[at + i])
+            DOT(own, grad.v[at + i], o.v[at + i])
+            DOT(dp, own1[i], grad.v[at + i])
+            float w = exp(arg.f[0] * s - F32(p.v[4]).v[query]);
+            weight[lane] = vec2(w, w * (dp - own) * arg.f[0]);
+            start[lane] = at;
+            barrier();
+            ADD_ROWS(min(WG, queries * group - first))
+            barrier();
         }
-        for (uint head = kv * group; head < (kv + 1) * group; head++) {
-            for (uint i = row; i < end; i++) {
-                uint at = (i * heads + head) * SIZE3;
-                float w = exp(arg.f[0] * dot_at(k, q, at) - F32(p.v[4]).v[i * heads + head]), own = 0.0;
-                [[unroll]] for (uint d = 0; d < SIZE3; d++)
-                    own = fma(grad.v[at + d], o.v[at + d], own);
-                float ds = w * (dot_at(v, grad, at) - own) * arg.f[0];
-                [[unroll]] for (uint d = 0; d < SIZE3; d++) {
-                    dv[d] = fma(w, grad.v[at + d], dv[d]);
-                    dk[d] = fma(ds, q.v[at + d], dk[d]);
-                }
+        EACH_COLUMN_OF(c, d)
+            if (d < SIZE3) {
+                F32(p.v[7]).v[e * SIZE3 + d] = column[c];
+                F32(p.v[8]).v[e * SIZE3 + d] = dv[c];
             }
-        }
-        [[unroll]] for (uint d = 0; d < SIZE3; d++) {
-            F32(p.v[7]).v[e * SIZE3 + d] = dk[d];
-            F32(p.v[8]).v[e * SIZE3 + d] = dv[d];
-        }
     }
 }
 #endif

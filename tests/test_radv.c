@@ -26,8 +26,6 @@ enum { FAMILY_COUNT = sizeof FAMILIES / sizeof *FAMILIES, SHARED_MAX = 32 << 10,
 
 /* Where a spill costs a step of training its speed. */
 static const char *const HOT[] = { "matmul", "attention", "xent", "lora" };
-/* Of these, the kernels that hold a whole row of a head in registers, and spill: the file holds them. */
-static const char *const SPILLS[] = { "attention.plain" };
 
 static const struct {
     const char *name;
@@ -188,8 +186,6 @@ static bool may_spill(const struct op_call *call)
     snprintf(name, sizeof name, "%s.%s", op_name(call->op), variant_name(call->variant));
     for (size_t i = 0; i < sizeof HOT / sizeof *HOT; i++)
         hot |= strncmp(name, HOT[i], strlen(HOT[i])) == 0;
-    for (size_t i = 0; i < sizeof SPILLS / sizeof *SPILLS; i++)
-        hot &= strcmp(name, SPILLS[i]) != 0;
     return !hot || !is_chosen(call);
 }
 
