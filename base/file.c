@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +97,8 @@ void file_map_forget(const uint8_t *from, size_t n)
 
 /* ---- writing ---- */
 
+#define PART ".part-" /* of the name of a file that is not whole yet; six characters follow */
+
 static int all_write(int fd, const char *path, const char *data, size_t n, struct status *st)
 {
     while (n > 0) {
@@ -140,7 +143,7 @@ static int whole_write(const char *path, const void *data, size_t n, unsigned mo
 {
     int rc = 0, fd = -1;
     struct str temporary = { 0 };
-    str_printf(&temporary, "%s.XXXXXX", path);
+    str_printf(&temporary, "%s" PART "XXXXXX", path);
     TRY(str_check(&temporary, st));
     fd = mkstemp(temporary.data);
     if (fd < 0)
@@ -171,6 +174,21 @@ int file_write(const char *path, const void *data, size_t n, unsigned mode, stru
 int file_create(const char *path, const void *data, size_t n, unsigned mode, struct status *st)
 {
     return whole_write(path, data, n, mode, false, st);
+}
+
+static int leftover_remove(const char *path, const struct stat *info, int type, struct FTW *at)
+{
+    (void)info;
+    (void)at;
+    const size_t n = strlen(path), tail = strlen(PART) + 6;
+    if (type == FTW_F && n > tail && memcmp(path + n - tail, PART, strlen(PART)) == 0)
+        unlink(path);
+    return 0;
+}
+
+void file_leftovers_remove(const char *folder)
+{
+    (void)!nftw(folder, leftover_remove, 16, FTW_PHYS);
 }
 
 int dir_make(const char *path, struct status *st)

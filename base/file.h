@@ -15,6 +15,8 @@ MUST_USE int file_read(const char *path, size_t bytes_max, struct str *out, stru
 MUST_USE int file_write(const char *path, const void *data, size_t n, unsigned mode, struct status *st);
 /* As file_write, but RC_IO when the file is there. */
 MUST_USE int file_create(const char *path, const void *data, size_t n, unsigned mode, struct status *st);
+/* What killed processes left of files that they wrote, in a folder and those below it. */
+void file_leftovers_remove(const char *folder);
 MUST_USE int dir_make(const char *path, struct status *st); /* with its parents; there already is fine */
 bool path_exists(const char *path);
 bool path_is_dir(const char *path);

@@ -50,6 +50,8 @@ static int job_run(struct job *j, bool audit, bool resume, struct status *st)
              j->run);
     if (resume && !planned)
         FAIL(st, RC_ARG, "%s holds no plan to go on with", j->run);
+    if (resume)
+        file_leftovers_remove(j->run);
     TRY(job_open(j, st));
     TRY(job_plan(j, st));
     if (!audit) {

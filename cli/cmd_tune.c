@@ -197,6 +197,8 @@ static int place_check(const struct tune *t, const char *state, struct status *s
         FAIL(st, RC_ARG, "%s is there: --resume goes on with it, removing it starts anew", state);
     if (!t->resume && path_exists(str_text(&weights)))
         FAIL(st, RC_ARG, "%s holds an adapter already; another --out is wanted", t->out);
+    if (t->resume)
+        file_leftovers_remove(t->out);
 out:
     str_release(&weights);
     return rc;

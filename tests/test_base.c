@@ -404,6 +404,36 @@ START_TEST(a_forgotten_part_of_a_view_can_be_read_again)
 }
 END_TEST
 
+START_TEST(what_a_killed_writer_left_goes)
+{
+    char folder[] = "/tmp/lethe-left-XXXXXX";
+    static const struct {
+        const char *name;
+        bool stays;
+    } files[] = {
+        { "a.jsonl", true },      { "a.jsonl.part-x1Y2z3", false }, { "below/b.part-abcdef", false },
+        { "below/c.part", true }, { "d.part-abcde", true },         { "e.part-abcdefg", true }
+    };
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    struct str path = { 0 };
+    str_printf(&path, "%s/below", folder);
+    ck_assert_int_eq(dir_make(str_text(&path), NULL), 0);
+    for (int gone = 0; gone < 2; gone++) {
+        for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+            str_clear(&path);
+            str_printf(&path, "%s/%s", folder, files[i].name);
+            if (gone)
+                ck_assert_msg(path_exists(str_text(&path)) == files[i].stays, "%s", files[i].name);
+            else
+                ck_assert_int_eq(file_write(str_text(&path), "x", 1, 0600, NULL), 0);
+        }
+        file_leftovers_remove(folder);
+    }
+    str_release(&path);
+    file_leftovers_remove("/nowhere/at/all");
+}
+END_TEST
+
 START_TEST(digest_of_a_folder)
 {
     char folder[] = "/tmp/lethe-test-XXXXXX", path[80];
@@ -458,6 +488,7 @@ int main(void)
     tcase_add_test(tests, foreign_text_is_tamed);
     tcase_add_test(tests, a_file_is_whole_or_not_there);
     tcase_add_test(tests, a_forgotten_part_of_a_view_can_be_read_again);
+    tcase_add_test(tests, what_a_killed_writer_left_goes);
     tcase_add_test(tests, digest_of_a_folder);
     tcase_add_test(tests, times);
     suite_add_tcase(suite, tests);

@@ -190,8 +190,9 @@ static double heaviest(const struct op_call *call, const uint32_t groups[2], con
     if (call->op == OP_swiglu)
         return (double)n * 64 * ((d[0] - 1) / (groups[0] * 64) + 1) * 48;
     const uint32_t heads = last ? d[2] : d[1];
-    for (uint64_t e = 0; e < n * 64; e++) /* a query and its keys, or a key and its queries of each head */
-        sum += (double)((d[0] - 1 - e) / heads + 1) * d[3] * (last ? 8 * (d[1] / d[2]) : 4);
+    for (uint64_t w = 0; w < n; w++) /* a query and its keys, or a key and its queries of each head */
+        for (uint64_t e = w; e < d[0]; e += groups[0])
+            sum += (double)((d[0] - 1 - e) / heads + 1) * d[3] * (last ? 8 * (d[1] / d[2]) : 4);
     return sum;
 }
 
@@ -207,6 +208,33 @@ START_TEST(no_part_is_more_than_a_submission_may_hold)
     ck_assert_double_gt((double)op_cost(call).work, most);
     ck_assert_msg(heaviest(call, groups, part) <= most, "%g operations", heaviest(call, groups, part));
     ck_assert_double_le(parts, 4 * (double)op_cost(call).work / most);
+}
+END_TEST
+
+/* A GPU runs these in workgroups of several subgroups, with barriers that mean something; a CPU in one. */
+START_TEST(workgroups_of_a_gpu_have_the_same_bits)
+{
+    const struct row *row = &ROWS[_i];
+    const enum op op = row->op;
+    char *type = gpu->info.type;
+    if (row->full ||
+        (op != OP_attention && op != OP_swiglu && op != OP_rope && op != OP_embed && op != OP_gather))
+        return;
+    if (strcmp(type, "cpu") != 0)
+        return; /* it is one */
+    for (int pass = 0; pass < PASS_COUNT; pass++) {
+        if (!scene_ready(row, (enum pass)pass, VARIANT_plain))
+            continue;
+        run(scene, (enum pass)pass, VARIANT_plain);
+        memcpy(scene->again, scene->after, scene->end);
+        ops_forget(gpu);
+        snprintf(type, sizeof gpu->info.type, "discrete");
+        run(scene, (enum pass)pass, VARIANT_plain);
+        ops_forget(gpu);
+        snprintf(type, sizeof gpu->info.type, "cpu");
+        ck_assert_msg(memcmp(scene->again, scene->after, scene->end) == 0, "%s.%s: other bits", op_name(op),
+                      pass_name((enum pass)pass));
+    }
 }
 END_TEST
 
@@ -601,6 +629,7 @@ int main(void)
     tcase_add_test(tests, a_sum_counts_rows);
     tcase_add_loop_test(tests, parts_have_the_bits_of_the_whole, 0, (int)ROWS_N);
     tcase_add_loop_test(tests, no_part_is_more_than_a_submission_may_hold, 0, LARGE_N);
+    tcase_add_loop_test(tests, workgroups_of_a_gpu_have_the_same_bits, 0, (int)ROWS_N);
     tcase_add_loop_test(tests, rows_keep_their_bits, 0, ALONE_ROWS);
     tcase_add_test(tests, a_shared_prefix_changes_no_bit);
     tcase_add_test(tests, dropout_keeps_what_the_formats_say);

@@ -34,6 +34,7 @@ done
 for after in 0.3 0.8 1.5; do
     rm -rf cut cut.lethe && mkdir cut && cp run/plan.json run/plan.dsse.json run/plan.salt run/paths.json cut/
     timeout -s KILL "$after" lethe audit audit.json --key author.key --out cut >/dev/null 2>&1
+    mkdir -p cut/items && echo half >cut/items/task.base.jsonl.part-a1B2c3 # as a kill in the middle of a write leaves it
     verdict lethe audit audit.json --key author.key --out cut --resume
     check diff -r run/adapter cut/adapter
     check diff -r run/items cut/items
