@@ -70,6 +70,9 @@ foreach(source IN LISTS cli_tests)
     ENVIRONMENT "${test_environment}")
 endforeach()
 
+# The longest start first, so that none of them runs alone at the end.
+set_tests_properties(cli_widths test_ops_full cli_faults cli_bench PROPERTIES COST 10)
+
 file(GLOB fuzzers CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
 option(LETHE_FUZZ "build tests/fuzz with libFuzzer (clang)" OFF)
 foreach(source IN LISTS fuzzers)
