@@ -1,4 +1,4 @@
-/* Private to gpu/: Vulkan is named in no other file. Other folders see gpu/device.h and gpu/op.h. */
+/* Private to gpu/: only this and gpu/vk_coop.h name Vulkan. Other folders see gpu/device.h and gpu/op.h. */
 #ifndef LETHE_GPU_VK_H
 #define LETHE_GPU_VK_H
 
