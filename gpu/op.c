@@ -15,21 +15,22 @@ enum { UNEVEN = 2 };
 enum { SIZE_CONSTANTS = 8 /* number of SIZE0 in shaders/lib/op.glsl */, CONSTANTS_MAX = SIZE_CONSTANTS + 8 };
 
 /* Sides of the part of an output that one workgroup makes: TILES, BLOCKS, and rows and columns of a lane
- * kernel, the latter for each invocation; rows of a uniform kernel, whose every invocation owns a column.
- * Keep equal to shaders/lib/tile.glsl, shaders/lib/block.glsl, shaders/matmul.lane.comp,
- * shaders/matmul.uniform.comp. */
+ * kernel, the latter for each invocation. Keep equal to shaders/lib/tile.glsl, shaders/lib/block.glsl,
+ * shaders/matmul.lane.comp. */
 enum {
     TILE = 16,
     BLOCK = 64,
     LANE_ROWS = 16,
     LANE_COLS = 4,
-    UNIFORM_ROWS = 32,
-    UNIFORM_PRODUCT_ROWS = 24,
     UNIFORM_LANES = 16,
     UNIFORM_ROUND = 16,
     UNIFORM_TOKENS = 8,
-    UNIFORM_DEEP = 8
+    UNIFORM_SPAN = 64
 };
+/* Of uniform kernels for each pass: rows, columns of a lane. Keep equal to shaders/lora.uniform.comp and
+ * shaders/matmul.uniform.comp. */
+static const uint8_t UNIFORM_LORA[PASS_COUNT][2] = { { 32, 1 }, { 32, 1 }, { 8, 4 } },
+                     UNIFORM_MATMUL[PASS_COUNT][2] = { { 48, 1 }, { 48, 1 }, { 48, 2 } };
 _Static_assert((int)COOP_SIDE == (int)BLOCK, "coop shares the grid of the plain product");
 
 static const struct {
@@ -126,7 +127,7 @@ bool op_fits(const struct op_call *call)
     if (call->op != OP_matmul)
         return true;
     if (call->pass == PASS_bwd1)
-        return d[0] >= UNIFORM_TOKENS && d[4] % 4 == 0;
+        return d[0] >= UNIFORM_SPAN && d[3] % 2 == 0 && d[4] % 4 == 0;
     const uint32_t inner = d[call->pass == PASS_fwd ? 2 : 1];
     return inner >= UNIFORM_ROUND && inner % UNIFORM_ROUND == 0 && d[3] % 4 == 0 &&
            (call->pass == PASS_fwd || call->args.p[6]);
@@ -346,11 +347,16 @@ static void tile_sides(const struct gpu *g, const struct op_call *call, uint32_t
         sides[0] = LANE_ROWS;
         sides[1] = LANE_COLS * lanes;
     } else if (call->variant == VARIANT_uniform) {
-        const bool sums = call->op == OP_lora && call->pass == PASS_bwd1; /* a few rows over all tokens */
-        const bool product = call->op == OP_matmul && call->pass != PASS_bwd1;
-        sides[0] = sums ? UNIFORM_DEEP : product ? UNIFORM_PRODUCT_ROWS : UNIFORM_ROWS;
-        sides[1] = sums ? 4 * lanes : lanes;
+        const uint8_t *tile = (call->op == OP_lora ? UNIFORM_LORA : UNIFORM_MATMUL)[call->pass];
+        sides[0] = tile[0];
+        sides[1] = tile[1] * lanes;
     }
+}
+
+/* Whether neighbouring workgroups make neighbouring columns: they share what is spread over more memory. */
+static bool columns_first(const struct op_call *call)
+{
+    return call->variant == VARIANT_uniform && call->op == OP_matmul && call->pass == PASS_bwd1;
 }
 
 /* Workgroups along x and y. Every device takes 65535 a side; the shaders' loops make up for the rest. */
@@ -370,13 +376,17 @@ static void grid_size(const struct gpu *g, const struct op_call *call, uint32_t 
         xy[0] = call->variant == VARIANT_plain ? d[0] : blocks(d[0], lanes);
         break;
     case GRID_TILES:
-    case GRID_BLOCKS: { /* the output is m x n, its gradients m x k and n x k; rows go fastest */
+    case GRID_BLOCKS: { /* the output is m x n, its gradients m x k and n x k */
         const uint32_t rows = call->pass == PASS_bwd1 ? d[1] : d[0],
                        cols = call->pass == PASS_fwd ? d[1] : d[2];
         uint32_t sides[2];
         tile_sides(g, call, sides);
         xy[0] = blocks(rows, sides[0]);
         xy[1] = blocks(cols, sides[1]);
+        if (columns_first(call)) {
+            xy[0] = blocks(cols, sides[1]);
+            xy[1] = blocks(rows, sides[0]);
+        }
         break;
     }
     }

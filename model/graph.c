@@ -19,11 +19,11 @@ static uint64_t carve(uint64_t *total, uint64_t rows, uint64_t width, uint64_t s
     return at;
 }
 
-/* Products read whole tiles, of 24 rows or of 32: shaders/matmul.uniform.comp. The next multiple of 24 is at
- * most 16 rows behind the next one of 32. */
+/* Products read whole tiles of 48 rows, and a little more where a loop runs on:
+ * shaders/matmul.uniform.comp. */
 static uint32_t with_room(uint32_t rows)
 {
-    return (rows + 31) / 32 * 32 + 16;
+    return (rows + 47) / 48 * 48 + 16;
 }
 
 /* Rows that a product reads side by side fall into few sets of a cache when their distance is a multiple of 2

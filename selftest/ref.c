@@ -21,7 +21,7 @@ static struct tensor packed(size_t rows, size_t width, uint32_t format)
 static struct tensor with_room(struct tensor t)
 {
     const size_t rows = t.n / t.width;
-    t.room = ((rows + 31) / 32 * 32 - rows + 16) * t.stride;
+    t.room = ((rows + 47) / 48 * 48 - rows + 16) * t.stride;
     return t;
 }
 

@@ -7,7 +7,7 @@
 // lora.comp with its bits; k is even, and rows of x start at even floats. fwd: a lane owns an adapter row of
 // ROWS tokens. bwd0: a column of dx of ROWS tokens. bwd1: two columns of dA of 8 adapter rows, over all
 // tokens.
-// Keep equal to UNIFORM_ROWS, UNIFORM_DEEP and UNIFORM_TOKENS of gpu/op.c; it knows 4 * WG, too.
+// Keep equal to UNIFORM_LORA and UNIFORM_TOKENS of gpu/op.c.
 const uint ROWS = 32, DEEP = 8, TOKENS = 8, PAIRS = 2;
 
 float drop(float x, uint row, uint feature)

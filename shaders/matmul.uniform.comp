@@ -5,57 +5,91 @@
 #include "lib/weight.glsl"
 #include "lib/uniform.glsl"
 // passes: fwd bwd0 bwd1
-// matmul.comp with its bits: a lane owns a column of ROWS rows. Rows of the left factor come at uniform
-// addresses, the weight by units, one for each lane: of W in fwd, of W turned in bwd0. Rows up to a whole
-// tile are read and not stored. The inner index counts in rounds (bwd1: there is a round at least), and rows
-// of the left factor start at multiples of 16 bytes: op_fits of gpu/op.c.
-// Keep equal to UNIFORM_ROWS (bwd1) and UNIFORM_PRODUCT_ROWS of gpu/op.c. Of 32 vector registers 24 hold sums
-// without a spill.
-const uint ROWS = PASS == BWD1 ? 32 : 24;
-
-float sum[ROWS];
-
+// matmul.comp with its bits. The inner index counts in rounds (bwd1: there is a round at least), and rows of
+// the left factor start at multiples of 16 bytes, of bwd1's right one of 8: op_fits of gpu/op.c. Rows up to a
+// whole tile are read and not stored. Of 32 vector registers 24 hold sums without a spill.
 #if PASS == BWD1
-const uint TOKENS = 8; // keep equal to UNIFORM_TOKENS of gpu/op.c
+// A lane owns two neighbouring columns of ROWS rows, GROUP of them at a time. A load of neighbours costs some
+// drivers, element by element, what many products do, so all groups take their part of a span from it.
+// Keep equal to UNIFORM_MATMUL, UNIFORM_SPAN and UNIFORM_TOKENS of gpu/op.c.
+const uint ROWS = 48, GROUP = 12, SPAN = 64, TOKENS = 8;
 
-void tokens_add(uint64_t small, uint64_t wide)
+vec2 sum[ROWS], right[SPAN];
+
+// Products of one group of rows, with constants of the caller.
+void group_add(uint64_t small, uint tokens, uint first)
 {
-    vec4 a[TOKENS][ROWS / 4];
-    [[unroll]] for (uint l = 0; l < TOKENS; l++)
-        [[unroll]] for (uint i = 0; i < ROWS / 4; i++)
-            a[l][i] = Quad(small + l * SIZE4 * 4 + i * 16).v;
-    [[unroll]] for (uint l = 0; l < TOKENS; l++) {
-        float b = One(wide + l * SIZE3 * 4).v;
-        [[unroll]] for (uint i = 0; i < ROWS; i++)
-            sum[i] = fma(a[l][i / 4][i % 4], b, sum[i]);
+    [[unroll]] for (uint l = 0; l < tokens; l++)
+        [[unroll]] for (uint i = first; i < first + GROUP; i += 4) {
+            vec4 a = Quad(small + (l * SIZE4 + i) * 4).v;
+            [[unroll]] for (uint j = 0; j < 4; j++)
+                sum[i + j] = fma(vec2(a[j]), right[l], sum[i + j]);
+        }
+}
+
+void tokens_add(uint64_t small, uint64_t wide, uint tokens)
+{
+    [[unroll]] for (uint l = 0; l < tokens; l++)
+        right[l] = uintBitsToFloat(unpack32(Word(wide + l * SIZE3 * 4).v));
+    group_add(small, tokens, 0);
+    group_add(small, tokens, GROUP);
+    group_add(small, tokens, 2 * GROUP);
+    group_add(small, tokens, 3 * GROUP);
+}
+
+void store(uint row, uint column)
+{
+    uint64_t to = pointer(arg.p[3]) + (uint64_t(row) * SIZE2 + column) * 4;
+    [[unroll]] for (uint i = 0; i < ROWS; i++) {
+        if (row + i < SIZE1 && SIZE2 % 2 == 0) {
+            uvec2 words = floatBitsToUint(uintBitsToFloat(unpack32(WordOut(to).v)) + sum[i]);
+            WordOut(to).v = uint64_t(words.x) | uint64_t(words.y) << 32; // packUint2x32: lib/lane.glsl
+        } else if (row + i < SIZE1) {
+            OneOut(to).v += sum[i].x;
+            if (column + 1 < SIZE2)
+                OneOut(to + 4).v += sum[i].y;
+        }
+        to += SIZE2 * 4;
     }
+}
+
+// `rounds` times so many tokens, a constant of the caller, from one that is there even for no round.
+void rounds_add(uint64_t small, uint64_t wide, uint tokens, uint rounds)
+{
+    bool more;
+    do {
+        more = --rounds > 0;
+        tokens_add(small, wide, tokens);
+        small += tokens * SIZE4 * 4;
+        wide += tokens * SIZE3 * 4;
+    } while (more);
 }
 
 void tile(uint row, uint col)
 {
-    uint lane = min(col + gl_LocalInvocationID.x, SIZE2 - 1), rounds = arg.d[0] / TOKENS, last = arg.d[0] - 1;
-    uint64_t dy = pointer(arg.p[2]) + row * 4, x = pointer(arg.p[0]) + lane * 4, small = dy, wide = x;
+    uint column = col + 2 * gl_LocalInvocationID.x, n = arg.d[0], at = STRAIGHT ? n / SPAN * SPAN : 0;
+    uint64_t dy = pointer(arg.p[2]) + row * 4, x = pointer(arg.p[0]) + min(column, (SIZE2 - 1) / 2 * 2) * 4;
     [[unroll]] for (uint i = 0; i < ROWS; i++)
-        sum[i] = 0.0;
-    uint l = rounds * TOKENS;
-    bool more;
-    do {
-        more = --rounds > 0;
-        tokens_add(small, wide);
-        small += TOKENS * SIZE4 * 4;
-        wide += TOKENS * SIZE3 * 4;
-    } while (more);
-    do { // the tokens that are left; none is one that counts for nothing
-        uint at = min(l, last);
-        float b = l <= last ? One(x + uint64_t(at) * SIZE3 * 4).v : 0.0;
-        [[unroll]] for (uint i = 0; i < ROWS; i++)
-            sum[i] = fma(One(dy + uint64_t(at) * SIZE4 * 4 + i * 4).v, b, sum[i]);
-    } while (++l <= last);
-    [[unroll]] for (uint i = 0; i < ROWS; i++)
-        if (row + i < SIZE1 && col + gl_LocalInvocationID.x < SIZE2)
-            F32(arg.p[3]).v[(row + i) * SIZE2 + lane] += sum[i];
+        sum[i] = vec2(0.0);
+    if (STRAIGHT)
+        rounds_add(dy, x, SPAN, n / SPAN);
+    uint from = min(at, n - TOKENS), rounds = (n - at) / TOKENS;
+    if (rounds > 0)
+        rounds_add(dy + uint64_t(from) * SIZE4 * 4, x + uint64_t(from) * SIZE3 * 4, TOKENS, rounds);
+    at = n / TOKENS * TOKENS;
+    from = min(at, n - 1);
+    if (at < n)
+        rounds_add(dy + uint64_t(from) * SIZE4 * 4, x + uint64_t(from) * SIZE3 * 4, 1, n - at);
+    if (column < SIZE2)
+        store(row, column);
 }
 #else
+// A lane owns a column of ROWS rows. Rows of the left factor come at uniform addresses, the weight by units,
+// one for each lane: of W in fwd, of W turned in bwd0. Keep equal to UNIFORM_MATMUL of gpu/op.c.
+const uint ROWS = 48, GROUP = 24;
+
+float sum[ROWS], value[TERMS];
+
 const uint INNER = PASS == FWD ? SIZE2 : SIZE1, COLS = PASS == FWD ? SIZE1 : SIZE2;
 // steps of the inner index between loads of the left factor
 const uint ROUND = 16;
@@ -84,22 +118,35 @@ vec2 group_of(Groups g, uint l)
     return l % 2 == 0 ? g.v[l / 2].xy : g.v[l / 2].zw;
 }
 
-void round_add(Groups g, bool second)
+// The values of a round, from `at` on.
+void round_load(Groups g, uint at, bool second)
 {
     uvec2 unit[8]; // f32 needs all of them
     [[unroll]] for (uint z = 0; z < ROUND / UNIT; z++)
         unit[z] = unpack32(Word(units + z * 128).v);
     units += ROUND / UNIT * 128;
-    vec4 a[ROWS][ROUND / 4];
-    [[unroll]] for (uint i = 0; i < ROWS; i++)
-        [[unroll]] for (uint z = 0; z < ROUND / 4; z++)
-            a[i][z] = Quad(left + i * SIZE3 * 4 + z * 16).v;
-    left += ROUND * 4;
-    [[unroll]] for (uint l = 0; l < ROUND; l++) {
-        float b = unit_value(unit[l / UNIT], l % UNIT, group_of(g, l), second);
-        [[unroll]] for (uint i = 0; i < ROWS; i++)
-            sum[i] = fma(a[i][l / 4][l % 4], b, sum[i]);
+    [[unroll]] for (uint l = 0; l < ROUND; l++)
+        value[at + l] = unit_value(unit[l / UNIT], l % UNIT, group_of(g, l), second);
+}
+
+// Adds the products of the first values, of one group of rows.
+void group_add(uint first, uint steps)
+{
+    [[unroll]] for (uint l = 0; l < steps; l += 4) {
+        vec4 a[GROUP];
+        [[unroll]] for (uint i = 0; i < GROUP; i++)
+            a[i] = Quad(left + (first + i) * SIZE3 * 4 + l * 4).v;
+        [[unroll]] for (uint z = 0; z < 4; z++)
+            [[unroll]] for (uint i = 0; i < GROUP; i++)
+                sum[first + i] = fma(a[i][z], value[l + z], sum[first + i]);
     }
+}
+
+void products_add(uint steps)
+{
+    group_add(0, steps);
+    group_add(GROUP, steps);
+    left += steps * 4;
 }
 
 // Adds the sum over `rounds`, a constant of the caller. Two rounds of fwd share their groups.
@@ -114,14 +161,16 @@ void span_add(uint rounds, bool odd_panel, inout float total[ROWS])
                 g = groups_load();
                 groups += PASS == BWD0 ? GROUP_STEP : 128;
             }
-            round_add(g, PASS == FWD ? r % 2 == 1 : odd_panel);
+            round_load(g, r * ROUND, PASS == FWD ? r % 2 == 1 : odd_panel);
         }
+        products_add(rounds * ROUND);
     } else {
         uint r = 0;
         [[dont_unroll]] do {
             Groups g = groups_load();
             groups += PASS == BWD0 ? GROUP_STEP : r % 2 == 1 ? 128 : 0;
-            round_add(g, PASS == FWD ? r % 2 == 1 : odd_panel);
+            round_load(g, 0, PASS == FWD ? r % 2 == 1 : odd_panel);
+            products_add(ROUND);
         } while (++r < rounds);
     }
     [[unroll]] for (uint i = 0; i < ROWS; i++)
@@ -192,8 +241,13 @@ void tile(uint row, uint col)
 
 void main()
 {
-    const uint cols = PASS == FWD ? SIZE1 : SIZE2;
-    EACH_TILE(((PASS == BWD1 ? SIZE1 : arg.d[0]) - 1) / ROWS + 1, (cols - 1) / WG + 1)
+#if PASS == BWD1
+    EACH_TILE((SIZE2 - 1) / (2 * WG) + 1, (SIZE1 - 1) / ROWS + 1)
+        tile(tile_col * ROWS, tile_row * 2 * WG);
+    EACH_TILE_END
+#else
+    EACH_TILE((arg.d[0] - 1) / ROWS + 1, (COLS - 1) / WG + 1)
         tile(tile_row * ROWS, tile_col * WG);
     EACH_TILE_END
+#endif
 }

@@ -8,6 +8,8 @@ layout(buffer_reference, scalar, buffer_reference_align = 16) readonly buffer Qu
 layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Pair { vec2 v; };
 layout(buffer_reference, scalar, buffer_reference_align = 4) readonly buffer One { float v; };
 layout(buffer_reference, scalar, buffer_reference_align = 8) readonly buffer Word { uint64_t v; };
+layout(buffer_reference, scalar, buffer_reference_align = 4) buffer OneOut { float v; };
+layout(buffer_reference, scalar, buffer_reference_align = 8) buffer WordOut { uint64_t v; };
 
 // Where one load serves all lanes, a round of an inner loop costs each sum a store and a load: such kernels
 // do without. Elsewhere the same in a loop keeps the code, and the time to compile it, small. A constant of
