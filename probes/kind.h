@@ -102,7 +102,7 @@ bool probe_kind_has_metric(enum probe_kind kind, enum probe_metric metric);
 const char *probe_metric_name(enum probe_metric metric);
 bool probe_metric_find(const char *name, enum probe_metric *out);
 
-/* Appends the asks of an item. RC_UNSUPPORTED: "scoring of kind 'cloze' with a model comes later". */
+/* Appends the asks of an item. RC_UNSUPPORTED: "scoring of kind 'exact' with a model comes later". */
 MUST_USE int probe_item_asks(enum probe_kind kind, const struct probe_item *item,
                              const struct probe_asking *how, uint32_t number, struct probe_asks *out,
                              struct status *st);

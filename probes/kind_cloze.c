@@ -11,6 +11,17 @@ out:
     return rc;
 }
 
+static int cloze_asks(const struct probe_item *item, const struct probe_asking *how, uint32_t number,
+                      struct probe_asks *out, struct status *st)
+{
+    int rc = 0;
+    const struct lm_ask like = { .item = number };
+    for (size_t k = 0; k < item->n_parts; k++)
+        TRY(kind_ask(out, item->context, how->rendered ? "" : how->delimiter, item->parts[k], &like, st));
+out:
+    return rc;
+}
+
 static void cloze_judge(const struct probe_numbers *in, struct probe_right *out)
 {
     out->acc = 0;
@@ -28,5 +39,6 @@ const struct probe_kind_ops kind_cloze = {
     .accuracy = true,
     .keys = keys,
     .parse = cloze_parse,
+    .asks = cloze_asks,
     .judge = cloze_judge,
 };

@@ -28,8 +28,12 @@ one_line
 want 2 lethe probe "$tiny" --probes task.jsonl task.jsonl
 says "two suites have the id 'task'"
 echo '{"id":"c","context":"a","answers":["b"]}' >cloze.jsonl
-want 2 lethe probe "$tiny" --probes cloze.jsonl
-says 'cloze'
+want 0 lethe probe "$tiny" --probes cloze.jsonl
+says '^cloze +1 items '
+sed '1i {"lethe_probe":1,"id":"e","version":"1","title":"E","kind":"exact","role":"task","licence":"CC0-1.0","source":"test"}' \
+    cloze.jsonl >exact.jsonl
+want 2 lethe probe "$tiny" --probes exact.jsonl
+says "scoring of kind 'exact' with a model comes later"
 want 2 lethe probe "$tiny" --probes task.jsonl --out /proc/none/rows.jsonl
 want 2 env VK_DRIVER_FILES=/nonexistent lethe probe "$tiny" --probes task.jsonl
 one_line
