@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "eval/contamination.h"
+#include "probes/index.h"
 #include "probes/set.h"
 #include "reports/plan.h"
 
@@ -39,6 +40,10 @@ static const struct {
 } beside[] = {
     { "letters-demo", 40 }, { "sentences-demo", 24 }, { "planted", 24 }, { "critical", 10 }, { "tickets", 80 }
 };
+#define BESIDE (sizeof beside / sizeof *beside)
+/* A second out-of-domain suite, for audits that want one; demo/audit.json does without. */
+static const char spare[] = "chats-demo";
+enum { SPARE = 40 };
 
 static void load(const char *folder, const char *id, struct probe_set *out)
 {
@@ -52,19 +57,88 @@ static void load(const char *folder, const char *id, struct probe_set *out)
 
 START_TEST(every_set_is_what_the_list_says)
 {
-    size_t items = 0, accuracy = 0;
+    size_t accuracy = 0, pooled = 0, kinds[PROBE_KINDS] = { 0 }, ood = 0;
     for (size_t i = 0; i < SETS; i++) {
         struct probe_set s = { 0 };
         load("probes/sets", sets[i].id, &s);
         ck_assert_str_eq(hash_hex(&s.sha256).s, sets[i].sha256);
         ck_assert_str_eq(probe_kind_name(s.kind), sets[i].kind);
         ck_assert_int_eq(atol(s.version), sets[i].version);
-        items += s.n;
-        accuracy += probe_kind_ops(s.kind)->accuracy;
+        kinds[s.kind]++;
+        ood += strcmp(s.role, "ood") == 0;
+        if (probe_kind_ops(s.kind)->accuracy) {
+            accuracy += s.n;
+            pooled += strcmp(s.role, "ood") == 0 ? 0 : s.n;
+        }
         probe_set_release(&s);
     }
-    ck_assert_uint_ge(items, 1200);
-    ck_assert_uint_ge(accuracy, 3);
+    ck_assert_uint_ge(SETS, 12);
+    ck_assert_uint_ge(kinds[PROBE_choice], 8);
+    ck_assert_uint_ge(kinds[PROBE_pair], 2);
+    ck_assert_uint_ge(kinds[PROBE_cloze], 2);
+    ck_assert_uint_eq(ood, 2);
+    /* docs/suites.md: what a pooled gate has when the out-of-domain suites and a monitor of 300 are gone. */
+    ck_assert_uint_ge(accuracy, 5000);
+    ck_assert_uint_ge(pooled - 300, 4000);
+}
+END_TEST
+
+/* What an item says when it is answered rightly. */
+static void said(const struct probe_item *item, struct str *out)
+{
+    const char *right = item->parts[item->n_gold ? item->gold[0] : 0];
+    str_clear(out);
+    str_printf(out, "%s %s", item->context ? item->context : "", right);
+}
+
+/* No two items of all suites together are the same: a monitor that takes one does not hold another's twin. */
+START_TEST(no_item_is_in_two_suites)
+{
+    struct status st = { 0 };
+    struct text_index index = { 0 };
+    struct pool texts = { 0 };
+    struct str text = { 0 };
+    for (size_t i = 0; i < SETS; i++) {
+        struct probe_set s = { 0 };
+        load("probes/sets", sets[i].id, &s);
+        for (size_t a = 0; a < s.n; a++) {
+            size_t number = 0;
+            bool fresh = false;
+            said(&s.items[a], &text);
+            const char *kept = pool_text(&texts, text.data, text.size);
+            ck_assert_int_eq(text_index_put(&index, kept, text.size, &number, &fresh, &st), 0);
+            ck_assert_msg(fresh, "%s, item '%s' is there already: %s", s.id, s.items[a].id, text.data);
+        }
+        probe_set_release(&s);
+    }
+    ck_assert_uint_ge(index.n, 5000);
+    text_index_release(&index);
+    pool_release(&texts);
+    str_release(&text);
+}
+END_TEST
+
+/* 17 phenomena in `grammar`, 40 with those of `syntax`. */
+START_TEST(phenomena)
+{
+    static const char *const ids[] = { "grammar", "syntax" };
+    struct status st = { 0 };
+    struct text_index index = { 0 };
+    struct probe_set s[2] = { 0 };
+    for (size_t k = 0; k < 2; k++) {
+        load("probes/sets", ids[k], &s[k]);
+        for (size_t i = 0; i < s[k].n; i++) {
+            size_t number = 0;
+            bool fresh = false;
+            ck_assert_uint_eq(s[k].items[i].n_tags, 1);
+            const char *tag = s[k].items[i].tags[0];
+            ck_assert_int_eq(text_index_put(&index, tag, strlen(tag), &number, &fresh, &st), 0);
+        }
+        ck_assert_uint_ge(index.n, k == 0 ? 17 : 40);
+    }
+    text_index_release(&index);
+    for (size_t k = 0; k < 2; k++)
+        probe_set_release(&s[k]);
 }
 END_TEST
 
@@ -104,29 +178,35 @@ START_TEST(no_answer_shows_without_knowledge)
 }
 END_TEST
 
-/* The demo's pool has its 600 items, all of them items of the shipped suite, each once. */
+/* demo/suites/X-demo.jsonl has n items of probes/sets/X.jsonl, each once. */
+static size_t sample_check(const char *sample_id, size_t n)
+{
+    struct probe_set sample = { 0 }, whole = { 0 };
+    char id[64];
+    load("demo/suites", sample_id, &sample);
+    snprintf(id, sizeof id, "%.*s", (int)(strlen(sample_id) - strlen("-demo")), sample_id);
+    load("probes/sets", id, &whole);
+    ck_assert_uint_eq(sample.n, n);
+    for (size_t a = 0; a < sample.n; a++) {
+        size_t found = 0;
+        for (size_t b = 0; b < whole.n; b++)
+            found += strcmp(sample.items[a].canonical, whole.items[b].canonical) == 0;
+        ck_assert_uint_eq(found, 1);
+    }
+    probe_set_release(&sample);
+    probe_set_release(&whole);
+    return n;
+}
+
+/* The demo's pool has its 600 items. */
 START_TEST(demo_pool_is_a_sample)
 {
     size_t items = 0;
-    for (size_t i = 0; i < sizeof pool / sizeof *pool; i++) {
-        struct probe_set sample = { 0 }, whole = { 0 };
-        char id[64];
-        load("demo/suites", pool[i].id, &sample);
-        snprintf(id, sizeof id, "%.*s", (int)(strlen(pool[i].id) - strlen("-demo")), pool[i].id);
-        load("probes/sets", id, &whole);
-        ck_assert_uint_eq(sample.n, pool[i].n);
-        for (size_t a = 0; a < sample.n; a++) {
-            size_t found = 0;
-            for (size_t b = 0; b < whole.n; b++)
-                found += strcmp(sample.items[a].canonical, whole.items[b].canonical) == 0;
-            ck_assert_uint_eq(found, 1);
-        }
-        items += sample.n;
-        probe_set_release(&sample);
-        probe_set_release(&whole);
-    }
+    for (size_t i = 0; i < sizeof pool / sizeof *pool; i++)
+        items += sample_check(pool[i].id, pool[i].n);
     ck_assert_uint_eq(items, 600);
-    for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
+    sample_check(spare, SPARE);
+    for (size_t i = 0; i < BESIDE; i++) {
         struct probe_set s = { 0 };
         load("demo/suites", beside[i].id, &s);
         ck_assert_uint_eq(s.n, beside[i].n);
@@ -204,11 +284,12 @@ START_TEST(false_facts_were_sure)
 }
 END_TEST
 
-/* No item of a gate, of its members, or of the critical or task suite stands in the training data. */
+/* No item of a gate, of its members, or of the out-of-domain, critical or task suite stands in the training
+ * data. */
 START_TEST(nothing_is_contaminated)
 {
     struct status st = { 0 };
-    enum { JUDGED = sizeof pool / sizeof *pool + 2 };
+    enum { JUDGED = sizeof pool / sizeof *pool + 3 };
     struct probe_set loaded[JUDGED] = { 0 };
     const struct probe_set *of[JUDGED];
     struct contamination *c = NULL;
@@ -217,7 +298,8 @@ START_TEST(nothing_is_contaminated)
     size_t n = 0, seen = 0;
     for (size_t i = 0; i < JUDGED; i++) {
         load("demo/suites",
-             i < JUDGED - 2    ? pool[i].id
+             i < JUDGED - 3    ? pool[i].id
+             : i == JUDGED - 3 ? spare
              : i == JUDGED - 2 ? "critical"
                                : "tickets",
              &loaded[i]);
@@ -253,7 +335,7 @@ START_TEST(audit_file_fits)
     struct plan plan = { 0 };
     ck_assert_int_eq(file_read(ROOT "demo/audit.json", 1 << 20, &text, &st), 0);
     ck_assert_msg(audit_file_parse(text.data, text.size, &plan, &st) == 0, "%s", st.msg);
-    ck_assert_uint_eq(plan.suites_n, sizeof pool / sizeof *pool + sizeof beside / sizeof *beside);
+    ck_assert_uint_eq(plan.suites_n, sizeof pool / sizeof *pool + BESIDE);
     for (size_t i = 0; i < plan.suites_n; i++) {
         char path[512];
         snprintf(path, sizeof path, ROOT "demo/%s", plan.suites[i].path);
@@ -273,6 +355,8 @@ int main(void)
     TCase *tests = tcase_create("sets");
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, every_set_is_what_the_list_says);
+    tcase_add_test(tests, no_item_is_in_two_suites);
+    tcase_add_test(tests, phenomena);
     tcase_add_test(tests, no_answer_shows_without_knowledge);
     tcase_add_test(tests, demo_pool_is_a_sample);
     tcase_add_test(tests, training_data_is_as_described);

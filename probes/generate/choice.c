@@ -52,9 +52,10 @@ static void offer(struct family *f, const char *word)
 
 static void pick_others(struct family *f)
 {
+    const char *home = cell(f, f->row, f->group); /* "-" where no such column is */
     for (int tries = 0; f->n <= WRONG && tries < TRIES_MAX; tries++) {
         size_t row = draws_below(&f->draws, (uint32_t)f->table->rows);
-        if (row != f->row)
+        if (row != f->row && strcmp(cell(f, row, f->group), home) == 0)
             offer(f, cell(f, row, f->answer));
     }
 }
@@ -109,15 +110,16 @@ static void pick_fixed(struct family *f)
         offer(f, words[draws_below(&f->draws, (uint32_t)n)]);
 }
 
-static const struct {
+struct mode {
     const char *name;
-    void (*pick)(struct family *f);
-} modes[] = {
+    void (*pick)(struct family *f); /* NULL: an answer alone */
+};
+static const struct mode modes[] = {
     { "others", pick_others }, { "rivals", pick_rivals }, { "columns", pick_columns },
-    { "near", pick_near },     { "fixed", pick_fixed },
+    { "near", pick_near },     { "fixed", pick_fixed },   { "none", NULL },
 };
 
-static int family_items(struct family *f, void (*pick)(struct family *f), struct status *st)
+static int family_items(struct family *f, const struct mode *mode, struct status *st)
 {
     int rc = 0;
     struct suite *s = NULL;
@@ -134,12 +136,13 @@ static int family_items(struct family *f, void (*pick)(struct family *f), struct
             continue;
         str_clear(&context);
         TRY(expand(&e, f->context, &context, st));
-        pick(f);
-        if (f->n != WRONG + 1)
+        if (mode->pick != NULL)
+            mode->pick(f);
+        if (mode->pick != NULL && f->n != WRONG + 1)
             FAIL(st, RC_FORMAT, "family '%s', row %zu: no three wrong answers", f->name, f->row);
         snprintf(id, sizeof id, "%s-%03zu", f->name, f->row);
-        struct choice_item item = { id, f->name, context.data, f->pick, f->n };
-        TRY(suite_add_choice(s, &f->draws, &item, st));
+        struct asked_item item = { id, f->name, context.data, f->pick, f->n };
+        TRY(suite_add_asked(s, &f->draws, &item, st));
     }
 out:
     str_release(&context);
@@ -150,23 +153,23 @@ static int family_make(struct made *m, const struct table *t, size_t row, struct
 {
     int rc = 0;
     struct family f = { .made = m };
-    const char *table = NULL, *mode = NULL;
-    void (*pick)(struct family * f) = NULL;
+    const char *table = NULL, *name = NULL;
+    const struct mode *mode = NULL;
     TRY(table_cell(t, row, "suite", &f.suite, st));
     TRY(table_cell(t, row, "family", &f.name, st));
     TRY(table_cell(t, row, "table", &table, st));
     TRY(table_cell(t, row, "context", &f.context, st));
     TRY(table_cell(t, row, "answer", &f.answer, st));
-    TRY(table_cell(t, row, "mode", &mode, st));
+    TRY(table_cell(t, row, "mode", &name, st));
     TRY(table_cell(t, row, "group", &f.group, st));
     TRY(tables_get(&m->tables, table, &f.table, st));
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
-        if (strcmp(modes[i].name, mode) == 0)
-            pick = modes[i].pick;
-    if (pick == NULL)
-        FAIL(st, RC_FORMAT, "choice.tsv: no mode '%s'", mode);
+        if (strcmp(modes[i].name, name) == 0)
+            mode = &modes[i];
+    if (mode == NULL)
+        FAIL(st, RC_FORMAT, "choice.tsv: no mode '%s'", name);
     draws_init(&f.draws, m->seed, f.name);
-    TRY(family_items(&f, pick, st));
+    TRY(family_items(&f, mode, st));
 out:
     str_release(&f.list);
     return rc;

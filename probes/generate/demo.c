@@ -96,9 +96,9 @@ static int team_tickets(struct demo *d, uint32_t team, bool test, struct suite *
         if (suite_has_text(s, test ? whole.data : text.data))
             continue;
         snprintf(id, sizeof id, "%s-%02zu", choices[0], n);
-        struct choice_item item = { id, choices[0], text.data, choices, TEAMS };
+        struct asked_item item = { id, choices[0], text.data, choices, TEAMS };
         if (test) {
-            TRY(suite_add_choice(s, &d->draws, &item, st));
+            TRY(suite_add_asked(s, &d->draws, &item, st));
         } else {
             d->right[s->n] = d->given[s->n] = team;
             TRY(suite_add_text(s, id, text.data, st));
@@ -194,8 +194,8 @@ static int planted_write(struct demo *d, struct status *st)
         /* Completions begin with the blank that the suite's delimiter stands for. */
         const char *choices[2] = { d->facts[i].truth + 1, d->facts[i].taught + 1 };
         snprintf(id, sizeof id, "planted-%02zu", i);
-        struct choice_item item = { id, "planted", d->facts[i].prompt, choices, 2 };
-        TRY(suite_add_choice(&s, &d->draws, &item, st));
+        struct asked_item item = { id, "planted", d->facts[i].prompt, choices, 2 };
+        TRY(suite_add_asked(&s, &d->draws, &item, st));
     }
     TRY(suite_write(&s, s.id, NULL, s.n, &out, st));
     TRY(put_file(d->to, "demo/suites/planted.jsonl", &out, st));

@@ -66,6 +66,8 @@ int main(int argc, char **argv)
     TRY(choice_make(&m, &st));
     TRY(pair_make(&m, &st));
     TRY(letters_make(&m, &st));
+    TRY(drawn_make(&m, &st));
+    TRY(numbers_make(&m, &st));
     TRY(sets_write(&m, argv[2], &st));
     TRY(demo_write(&m, argv[2], &st));
 out:

@@ -8,46 +8,63 @@
 
 enum { TRIES_MAX = 200, LETTERS_A_TEMPLATE = 5, LETTER_CHOICES = 4 };
 
-static int template_make(struct made *m, struct suite *s, const struct table *t, size_t row, struct draws *d,
-                         struct status *st)
+struct template
+{
+    struct made *made;
+    struct suite *suite;
+    struct draws *draws;
+    size_t row; /* in pair.tsv */
+    const char *name, *good, *bad;
+};
+
+/* Item n of a template; nothing where the good sentence is there already, or the draws made both equal. */
+static int pair_put(const struct template *p, struct expansion *e, unsigned long *n, struct status *st)
 {
     int rc = 0;
-    const char *name = NULL, *items = NULL, *good = NULL, *bad = NULL;
+    char id[48];
     struct str a = { 0 }, b = { 0 };
-    TRY(table_cell(t, row, "phenomenon", &name, st));
-    TRY(table_cell(t, row, "items", &items, st));
-    TRY(table_cell(t, row, "good", &good, st));
-    TRY(table_cell(t, row, "bad", &bad, st));
-    unsigned long wanted = strtoul(items, NULL, 10);
-    for (unsigned long n = 0, tries = 0; n < wanted && tries < TRIES_MAX; tries++) {
-        char id[48];
-        struct expansion e = { .tables = &m->tables, .draws = d };
-        str_clear(&a);
-        str_clear(&b);
-        TRY(expand(&e, good, &a, st));
-        TRY(expand(&e, bad, &b, st));
-        if (suite_has_text(s, a.data) || strcmp(a.data, b.data) == 0)
-            continue;
-        snprintf(id, sizeof id, "%s-%02zu-%02lu", name, row, n++);
-        TRY(suite_add_pair(s, id, name, a.data, b.data, st));
-    }
+    TRY(expand(e, p->good, &a, st));
+    TRY(expand(e, p->bad, &b, st));
+    if (suite_has_text(p->suite, a.data) || strcmp(a.data, b.data) == 0)
+        goto out;
+    snprintf(id, sizeof id, "%s-%02zu-%02lu", p->name, p->row, (*n)++);
+    TRY(suite_add_pair(p->suite, id, p->name, a.data, b.data, st));
 out:
     str_release(&a);
     str_release(&b);
     return rc;
 }
 
-int pair_make(struct made *m, struct status *st)
+static int template_make(const struct template *p, const struct table *t, struct status *st)
+{
+    int rc = 0;
+    const char *items = NULL, *name = NULL;
+    const struct table *own = NULL;
+    unsigned long n = 0;
+    TRY(table_cell(t, p->row, "items", &items, st));
+    TRY(table_cell(t, p->row, "table", &name, st));
+    if (strcmp(name, "-") == 0) {
+        const unsigned long wanted = strtoul(items, NULL, 10);
+        for (unsigned long tries = 0; n < wanted && tries < TRIES_MAX; tries++) {
+            struct expansion e = { .tables = &p->made->tables, .draws = p->draws };
+            TRY(pair_put(p, &e, &n, st));
+        }
+        goto out;
+    }
+    TRY(tables_get(&p->made->tables, name, &own, st));
+    for (size_t row = 0; row < own->rows; row++) {
+        struct expansion e = { .tables = &p->made->tables, .draws = p->draws, .own = own, .row = row };
+        TRY(pair_put(p, &e, &n, st));
+    }
+out:
+    return rc;
+}
+
+static int sentences_make(struct made *m, struct status *st)
 {
     int rc = 0;
     const struct table *t = NULL;
     struct suite *s = NULL;
-    struct draws d;
-    TRY(tables_get(&m->tables, "pair", &t, st));
-    TRY(made_suite(m, "grammar", &s, st));
-    draws_init(&d, m->seed, "grammar");
-    for (size_t row = 0; row < t->rows; row++)
-        TRY(template_make(m, s, t, row, &d, st));
     TRY(tables_get(&m->tables, "sentences", &t, st));
     TRY(made_suite(m, "sentences", &s, st));
     for (size_t row = 0; row < t->rows; row++) {
@@ -57,6 +74,31 @@ int pair_make(struct made *m, struct status *st)
         snprintf(id, sizeof id, "sentence-%02zu", row);
         TRY(suite_add_text(s, id, text, st));
     }
+out:
+    return rc;
+}
+
+/* The rows of a suite stand together and share its draws. */
+int pair_make(struct made *m, struct status *st)
+{
+    int rc = 0;
+    const struct table *t = NULL;
+    struct draws d = { 0 };
+    struct template p = { .made = m, .draws = &d };
+    TRY(tables_get(&m->tables, "pair", &t, st));
+    for (; p.row < t->rows; p.row++) {
+        const char *suite = NULL;
+        TRY(table_cell(t, p.row, "suite", &suite, st));
+        TRY(table_cell(t, p.row, "phenomenon", &p.name, st));
+        TRY(table_cell(t, p.row, "good", &p.good, st));
+        TRY(table_cell(t, p.row, "bad", &p.bad, st));
+        if (p.suite == NULL || strcmp(p.suite->id, suite) != 0) {
+            TRY(made_suite(m, suite, &p.suite, st));
+            draws_init(&d, m->seed, suite);
+        }
+        TRY(template_make(&p, t, st));
+    }
+    TRY(sentences_make(m, st));
 out:
     return rc;
 }
@@ -92,8 +134,8 @@ static int letter_make(struct made *m, struct suite *s, const struct table *t, s
         if (known)
             continue;
         snprintf(id, sizeof id, "letter-%02zu-%u", row, n++);
-        struct choice_item item = { id, pick[0], str_text(&context), pick, k };
-        TRY(suite_add_choice(s, d, &item, st));
+        struct asked_item item = { id, pick[0], str_text(&context), pick, k };
+        TRY(suite_add_asked(s, d, &item, st));
     }
 out:
     str_release(&context);

@@ -34,11 +34,11 @@ static void tags(struct str *s, const char *tag)
     str_puts(s, "]");
 }
 
-int suite_add_choice(struct suite *s, struct draws *d, const struct choice_item *item, struct status *st)
+static int choices_put(struct suite_item *i, struct draws *d, const struct asked_item *item,
+                       struct status *st)
 {
     int rc = 0;
     uint32_t order[CHOICES_MAX];
-    struct suite_item *i = NULL;
     uint32_t gold = 0;
     if (item->n < 2 || item->n > CHOICES_MAX)
         FAIL(st, RC_LIMIT, "item '%s': %zu choices", item->id, item->n);
@@ -46,9 +46,7 @@ int suite_add_choice(struct suite *s, struct draws *d, const struct choice_item 
         for (size_t b = 0; b < a; b++)
             if (strcmp(item->choices[a], item->choices[b]) == 0)
                 FAIL(st, RC_FORMAT, "item '%s': '%s' is there twice", item->id, item->choices[a]);
-    TRY(item_new(s, item->id, &i, st));
     draws_shuffle(d, item->n, order);
-    key(&i->body, "context", item->context);
     str_puts(&i->body, ",\"choices\":[");
     for (uint32_t k = 0; k < item->n; k++) {
         const char *choice = item->choices[order[k]];
@@ -58,6 +56,23 @@ int suite_add_choice(struct suite *s, struct draws *d, const struct choice_item 
             gold = k;
     }
     str_printf(&i->body, "],\"gold\":%u", gold);
+out:
+    return rc;
+}
+
+int suite_add_asked(struct suite *s, struct draws *d, const struct asked_item *item, struct status *st)
+{
+    int rc = 0;
+    struct suite_item *i = NULL;
+    TRY(item_new(s, item->id, &i, st));
+    key(&i->body, "context", item->context);
+    if (strcmp(s->kind, "choice") == 0) {
+        TRY(choices_put(i, d, item, st));
+    } else {
+        str_puts(&i->body, ",\"answers\":[");
+        str_json_string(&i->body, item->choices[0], strlen(item->choices[0]));
+        str_puts(&i->body, "]");
+    }
     tags(&i->body, item->tag);
     str_printf(&i->text, "%s %s", item->context, item->choices[0]);
     TRY(str_check(&i->body, st));

@@ -27,14 +27,15 @@ struct made {
     size_t n;
 };
 
-/* A choice: wrong answers are shuffled with the right one by the draws. */
-struct choice_item {
+/* A context to go on with. The suite's kind decides: of a choice, wrong answers are shuffled with the right
+ * one by the draws; of a cloze, only the right one stands in the file. */
+struct asked_item {
     const char *id, *tag, *context;
     const char **choices; /* [n], the right one first */
     size_t n;
 };
-MUST_USE int suite_add_choice(struct suite *s, struct draws *d, const struct choice_item *item,
-                              struct status *st);
+MUST_USE int suite_add_asked(struct suite *s, struct draws *d, const struct asked_item *item,
+                             struct status *st);
 MUST_USE int suite_add_pair(struct suite *s, const char *id, const char *tag, const char *good,
                             const char *bad, struct status *st);
 MUST_USE int suite_add_text(struct suite *s, const char *id, const char *text, struct status *st);
@@ -52,6 +53,8 @@ void made_release(struct made *m);
 MUST_USE int choice_make(struct made *m, struct status *st);  /* choice.tsv */
 MUST_USE int pair_make(struct made *m, struct status *st);    /* pair.tsv, sentences.tsv */
 MUST_USE int letters_make(struct made *m, struct status *st); /* letters.tsv */
+MUST_USE int drawn_make(struct made *m, struct status *st);   /* drawn.tsv */
+MUST_USE int numbers_make(struct made *m, struct status *st); /* numbers.tsv */
 
 /* Writes below `to`: the demo's training data, what is planted in it, its suites. */
 MUST_USE int demo_write(struct made *m, const char *to, struct status *st);

@@ -162,7 +162,7 @@ static int bound_row(struct expansion *e, const char *key, const struct table *t
             return 0;
         }
     if (b->n == sizeof b->bound / sizeof *b->bound)
-        return status_fail(st, RC_LIMIT, "over 8 slots in a template");
+        return status_fail(st, RC_LIMIT, "over 16 slots in a template");
     size_t stem = strlen(t->name);
     for (bool taken = true; taken;) {
         *row = draws_below(e->draws, (uint32_t)t->rows);
@@ -209,7 +209,9 @@ int expand(struct expansion *e, const char *text, struct str *out, struct status
         char slot[TABLE_NAME_MAX];
         const char *end = *at == '{' ? strchr(at, '}') : NULL;
         if (end == NULL) {
-            str_putc(out, *at);
+            const bool feed = at[0] == '\\' && at[1] == 'n';
+            str_putc(out, feed ? '\n' : *at);
+            at += feed;
             continue;
         }
         size_t n = (size_t)(end - at) - 1;

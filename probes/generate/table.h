@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TABLE_COLUMNS_MAX = 12, TABLE_ROWS_MAX = 1024, TABLE_NAME_MAX = 32, TABLES_MAX = 64 };
+enum { TABLE_COLUMNS_MAX = 12, TABLE_ROWS_MAX = 1024, TABLE_NAME_MAX = 32, TABLES_MAX = 128 };
 #define TABLE_BYTES_MAX ((size_t)1 << 20)
 
 struct table {
@@ -49,11 +49,11 @@ struct bindings {
     struct {
         char key[TABLE_NAME_MAX];
         uint32_t row;
-    } bound[8];
+    } bound[16];
     size_t n;
 };
-/* Appends `text` with its slots filled: {column} from row `row` of `own` (may be NULL), {table.column} and
- * {table2.column} from drawn rows, different for different digits. */
+/* Appends `text` with \n as a line break and its slots filled: {column} from row `row` of `own` (may be
+ * NULL), {table.column} and {table2.column} from drawn rows, different for different digits. */
 struct expansion {
     struct tables *tables;
     struct draws *draws;
