@@ -15,6 +15,7 @@ enum rng_purpose {
     RNG_PILOT = 0x70696C6F,
     RNG_NOISE = 0x6E6F6973,
     RNG_SEARCH = 0x73726368,
+    RNG_STRATA = 0x73747261, /* which items of a stratum a sample takes */
 };
 
 struct rng_block {
