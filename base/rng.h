@@ -16,6 +16,7 @@ enum rng_purpose {
     RNG_NOISE = 0x6E6F6973,
     RNG_SEARCH = 0x73726368,
     RNG_STRATA = 0x73747261, /* which items of a stratum a sample takes */
+    RNG_SPLIT = 0x73706C74,  /* which sources or tags are held out of training data */
 };
 
 struct rng_block {

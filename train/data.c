@@ -267,9 +267,7 @@ void data_release(struct data *d)
 
 /* ---- texts ---- */
 
-enum { TEXTS_MAX = 4096 };
-
-static int texts_of(const struct json *line, const char **texts, size_t *n, struct status *st)
+int data_line_texts(const struct json *line, const char *texts[DATA_TEXTS_MAX], size_t *n, struct status *st)
 {
     int rc = 0;
     static const char *const KEYS[] = { "prompt", "completion", "text" };
@@ -282,8 +280,8 @@ static int texts_of(const struct json *line, const char **texts, size_t *n, stru
     }
     for (const struct json *m = messages ? json_first(messages) : NULL; m; m = json_next(m)) {
         const struct json *content = json_find(m, "content");
-        if (*n == TEXTS_MAX)
-            FAIL(st, RC_LIMIT, "over %d turns", TEXTS_MAX);
+        if (*n == DATA_TEXTS_MAX)
+            FAIL(st, RC_LIMIT, "over %d turns", DATA_TEXTS_MAX);
         if (content && json_text(content))
             texts[(*n)++] = json_text(content);
     }
@@ -301,7 +299,7 @@ int data_texts(const char *path,
     struct status broken = { 0 };
     const char *line = NULL;
     size_t n = 0, texts_n = 0;
-    const char **texts = mem_calloc(TEXTS_MAX, sizeof *texts);
+    const char **texts = mem_calloc(DATA_TEXTS_MAX, sizeof *texts);
     if (!texts)
         FAIL(st, RC_NOMEM, "no memory for the texts of a line");
     TRY(file_read(path, DATA_BYTES_MAX, &bytes, st));
@@ -309,7 +307,7 @@ int data_texts(const char *path,
     while (lines_next(&lines, &line, &n, &broken)) {
         rc = json_parse(line, n, &tree, st);
         if (rc == 0)
-            rc = texts_of(tree, texts, &texts_n, st);
+            rc = data_line_texts(tree, texts, &texts_n, st);
         if (rc == 0)
             rc = take(self, texts, texts_n, st);
         json_free(tree);

@@ -76,8 +76,12 @@ MUST_USE int data_parse(const char *name, const char *bytes, size_t size, const 
                         struct data *out, struct status *st);
 void data_release(struct data *d);
 
-/* Every text of a line in order, for the contamination check: prompt and completion, contents of all
- * turns, the text. Calls `take` once a line. */
+/* Every text of a line in order: prompt and completion, contents of all turns, the text. RC_LIMIT: over
+ * DATA_TEXTS_MAX turns. */
+enum { DATA_TEXTS_MAX = 4096 };
+MUST_USE int data_line_texts(const struct json *line, const char *texts[DATA_TEXTS_MAX], size_t *n,
+                             struct status *st);
+/* The same of all lines of a file, for the contamination check. Calls `take` once a line. */
 MUST_USE int data_texts(const char *path,
                         int (*take)(void *self, const char *const *texts, size_t n, struct status *st),
                         void *self, struct status *st);
