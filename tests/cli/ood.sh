@@ -73,6 +73,25 @@ says 'data and two files are wanted'
 want 0 lethe ood --help
 says 'example'
 
+# Both files or none.
+want 2 lethe ood all.jsonl --train ok.jsonl --out /proc/none/ood.jsonl
+one_line
+check [ ! -e ok.jsonl ]
+
+# The other forms of a line.
+for i in $(seq 1 60); do echo "{\"text\":\"$(seq -s ' ' 1 $((i % 6 + 3)))x$i\",\"tag\":\"t$((i % 5))\"}"; done >text.jsonl
+want 0 lethe ood text.jsonl --train text.train.jsonl --out text.ood.jsonl
+says 'by tag: t[0-4]$'
+check [ "$(wc -l <text.ood.jsonl)" = 12 ]
+for i in $(seq 1 60); do
+    echo "{\"messages\":[{\"role\":\"user\",\"content\":\"$(seq -s ' ' 1 $((i % 6 + 3)))x$i\"},{\"role\":\"assistant\",\"content\":\"yes\"}]}"
+done >turns.jsonl
+want 0 lethe ood turns.jsonl --train turns.train.jsonl --out turns.ood.jsonl
+says 'by length: 9 words and more'
+check [ "$(cat turns.train.jsonl turns.ood.jsonl | sort -u | grep -c '"role":"assistant"')" = 60 ]
+cat turns.jsonl text.jsonl >mixed.jsonl
+refused 'mixed.jsonl:61: the line is of another form than the first one' lethe ood mixed.jsonl
+
 # What comes out is training data.
 want 0 lethe tokenize "$tiny" --data ood.jsonl --line 1
 says 'supervised'
