@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,102 +92,6 @@ void file_map_forget(const uint8_t *from, size_t n)
     const uintptr_t first = (at + page - 1) / page * page, end = (at + n) / page * page;
     if (first < end)
         (void)madvise((void *)first, end - first, MADV_DONTNEED); /* whole pages of it alone */
-}
-
-/* ---- writing ---- */
-
-#define PART ".part-" /* of the name of a file that is not whole yet; six characters follow */
-
-static int all_write(int fd, const char *path, const char *data, size_t n, struct status *st)
-{
-    while (n > 0) {
-        ssize_t put = write(fd, data, n);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put <= 0)
-            return status_fail(st, RC_IO, "%s: %s", path, put < 0 ? strerror(errno) : "the disk is full");
-        data += put;
-        n -= (size_t)put;
-    }
-    return 0;
-}
-
-/* The new name is on disk only when its folder is. */
-static void folder_sync(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
-    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-    }
-    free(folder);
-}
-
-/* Gives a finished temporary file its name, unless something has that name. link(2) never replaces; without
- * hard links, the flag of renameat2(2) does the same. */
-static int name_take(const char *temporary, const char *path)
-{
-    if (link(temporary, path) == 0)
-        return 0;
-    if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS)
-        return -1;
-    return renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE);
-}
-
-/* over: an existing file may be replaced. */
-static int whole_write(const char *path, const void *data, size_t n, unsigned mode, bool over,
-                       struct status *st)
-{
-    int rc = 0, fd = -1;
-    struct str temporary = { 0 };
-    str_printf(&temporary, "%s" PART "XXXXXX", path);
-    TRY(str_check(&temporary, st));
-    fd = mkstemp(temporary.data);
-    if (fd < 0)
-        FAIL(st, RC_IO, "%s: %s", path, strerror(errno));
-    rc = all_write(fd, path, data, n, st);
-    if (!rc && (fchmod(fd, mode) != 0 || fsync(fd) != 0))
-        rc = status_fail(st, RC_IO, "%s: %s", path, strerror(errno));
-    if (close(fd) != 0 && !rc)
-        rc = status_fail(st, RC_IO, "%s: %s", path, strerror(errno));
-    if (!rc && over && rename(temporary.data, path) != 0)
-        rc = status_fail(st, RC_IO, "%s: %s", path, strerror(errno));
-    if (!rc && !over && name_take(temporary.data, path) != 0)
-        rc = status_fail(st, RC_IO, "%s: %s", path, errno == EEXIST ? "is there already" : strerror(errno));
-    if (rc || !over)
-        unlink(temporary.data);
-    if (!rc)
-        folder_sync(path);
-out:
-    str_release(&temporary);
-    return rc;
-}
-
-int file_write(const char *path, const void *data, size_t n, unsigned mode, struct status *st)
-{
-    return whole_write(path, data, n, mode, true, st);
-}
-
-int file_create(const char *path, const void *data, size_t n, unsigned mode, struct status *st)
-{
-    return whole_write(path, data, n, mode, false, st);
-}
-
-static int leftover_remove(const char *path, const struct stat *info, int type, struct FTW *at)
-{
-    (void)info;
-    (void)at;
-    const size_t n = strlen(path), tail = strlen(PART) + 6;
-    if (type == FTW_F && n > tail && memcmp(path + n - tail, PART, strlen(PART)) == 0)
-        unlink(path);
-    return 0;
-}
-
-void file_leftovers_remove(const char *folder)
-{
-    (void)!nftw(folder, leftover_remove, 16, FTW_PHYS);
 }
 
 int dir_make(const char *path, struct status *st)

@@ -102,11 +102,11 @@ out:
     return rc;
 }
 
-int json_parse(const char *data, size_t size, struct json **out, struct status *st)
+int json_parse_wide(const char *data, size_t size, size_t keys_max, struct json **out, struct status *st)
 {
     int rc = 0;
     cJSON *tree = NULL;
-    TRY(json_scan(data, size, st));
+    TRY(json_scan(data, size, keys_max, st));
     tree = cJSON_ParseWithLength(data, size);
     if (!tree) /* the scanner let it through, so that only memory can be the reason */
         FAIL(st, RC_NOMEM, "no memory for the tree of %zu bytes of JSON", size);
@@ -116,6 +116,11 @@ int json_parse(const char *data, size_t size, struct json **out, struct status *
 out:
     cJSON_Delete(tree);
     return rc;
+}
+
+int json_parse(const char *data, size_t size, struct json **out, struct status *st)
+{
+    return json_parse_wide(data, size, JSON_KEYS_MAX, out, st);
 }
 
 int json_parse_canonical(const char *data, size_t size, struct json **out, struct status *st)
@@ -161,6 +166,21 @@ enum json_type json_type(const struct json *j)
         return JSON_OBJECT;
     default:
         return JSON_NULL;
+    }
+}
+
+bool json_is_off(const struct json *j)
+{
+    switch (json_type(j)) {
+    case JSON_NULL:
+        return true;
+    case JSON_BOOL:
+        return !json_bool(j);
+    case JSON_ARRAY:
+    case JSON_OBJECT:
+        return json_size(j) == 0;
+    default:
+        return false;
     }
 }
 

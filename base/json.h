@@ -22,6 +22,9 @@ struct json; /* one value with what is in it */
 enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
 MUST_USE int json_parse(const char *data, size_t size, struct json **out, struct status *st);
+/* The same with another limit for JSON_KEYS_MAX: a vocabulary is an object. */
+MUST_USE int json_parse_wide(const char *data, size_t size, size_t keys_max, struct json **out,
+                             struct status *st);
 /* json_parse, and the bytes must be what json_write_canonical gives for the tree (0.2: no null, no
  * fraction). */
 MUST_USE int json_parse_canonical(const char *data, size_t size, struct json **out, struct status *st);
@@ -39,6 +42,7 @@ bool json_is_int(const struct json *j);          /* a number without fraction, |
 int64_t json_int(const struct json *j);          /* asserts json_is_int */
 double json_double(const struct json *j);        /* asserts JSON_NUMBER */
 bool json_bool(const struct json *j);            /* asserts JSON_BOOL */
+bool json_is_off(const struct json *j);          /* null, false, or a list or object without members */
 bool json_equal(const struct json *a, const struct json *b); /* same canonical bytes */
 
 /* Members by type. Missing or of another type: RC_FORMAT "key 'K' ...". */

@@ -11,7 +11,7 @@
 
 struct scan {
     const unsigned char *data;
-    size_t size, at;
+    size_t size, at, keys_max;
     struct status *st;
 };
 
@@ -179,8 +179,8 @@ static int scan_members(struct scan *s, int depth)
         return 0;
     }
     for (;;) {
-        if (++n > JSON_KEYS_MAX)
-            return status_fail(s->st, RC_LIMIT, "byte %zu: over %d keys in an object", from, JSON_KEYS_MAX);
+        if (++n > s->keys_max)
+            return status_fail(s->st, RC_LIMIT, "byte %zu: over %zu keys in an object", from, s->keys_max);
         if (peek(s) != '"')
             return wanted(s, "a key");
         int rc = scan_string(s);
@@ -257,9 +257,9 @@ static int scan_value(struct scan *s, int depth)
     }
 }
 
-int json_scan(const char *data, size_t size, struct status *st)
+int json_scan(const char *data, size_t size, size_t keys_max, struct status *st)
 {
-    struct scan s = { .data = (const unsigned char *)data, .size = size, .st = st };
+    struct scan s = { .data = (const unsigned char *)data, .size = size, .keys_max = keys_max, .st = st };
     if (size > JSON_DOCUMENT_BYTES_MAX)
         return status_fail(st, RC_LIMIT, "JSON of %zu bytes, over %zu", size, JSON_DOCUMENT_BYTES_MAX);
     skip_space(&s);
