@@ -1,7 +1,7 @@
 #include "cli/synthetic.h"
 
 #include "base/alloc.h"
-#include "model/gguf.h"
+#include "model/gguf_write.h"
 #include "model/hyper.h"
 #include "model/quant.h"
 
@@ -48,83 +48,19 @@ void synthetic_names(struct str *out)
 
 /* ---- header ---- */
 
-static void u32_add(struct str *s, uint32_t x)
+/* A tokenizer of two control tokens: nothing here reads text. */
+static void tokenizer_add(struct gguf_keys *k)
 {
-    str_add(s, &x, sizeof x);
-}
-
-static void u64_add(struct str *s, uint64_t x)
-{
-    str_add(s, &x, sizeof x);
-}
-
-static void text_add(struct str *s, const char *text)
-{
-    u64_add(s, strlen(text));
-    str_puts(s, text);
-}
-
-static void key_add(struct str *s, const char *key, enum gguf_kind kind, uint64_t *n)
-{
-    text_add(s, key);
-    u32_add(s, kind);
-    ++*n;
-}
-
-static void key_u32(struct str *s, const char *key, uint32_t x, uint64_t *n)
-{
-    key_add(s, key, GGUF_U32, n);
-    u32_add(s, x);
-}
-
-static void key_f32(struct str *s, const char *key, float x, uint64_t *n)
-{
-    key_add(s, key, GGUF_F32, n);
-    str_add(s, &x, sizeof x);
-}
-
-static void key_text(struct str *s, const char *key, const char *text, uint64_t *n)
-{
-    key_add(s, key, GGUF_STRING, n);
-    text_add(s, text);
-}
-
-/* A tokenizer of two tokens: nothing here reads text. */
-static void tokenizer_add(struct str *s, uint64_t *n)
-{
-    key_text(s, "tokenizer.ggml.model", "gpt2", n);
-    key_text(s, "tokenizer.ggml.pre", "gpt-2", n);
-    key_u32(s, "tokenizer.ggml.bos_token_id", 0, n);
-    key_u32(s, "tokenizer.ggml.eos_token_id", 1, n);
-    key_add(s, "tokenizer.ggml.tokens", GGUF_ARRAY, n);
-    u32_add(s, GGUF_STRING);
-    u64_add(s, 2);
-    text_add(s, "<s>");
-    text_add(s, "</s>");
-    key_add(s, "tokenizer.ggml.token_type", GGUF_ARRAY, n);
-    u32_add(s, GGUF_I32);
-    u64_add(s, 2);
-    u32_add(s, 3); /* control tokens */
-    u32_add(s, 3);
-    key_add(s, "tokenizer.ggml.merges", GGUF_ARRAY, n);
-    u32_add(s, GGUF_STRING);
-    u64_add(s, 0);
-}
-
-static void sizes_add(struct str *s, const struct synthetic_shape *shape, uint32_t blocks, uint64_t *n)
-{
-    key_text(s, "general.architecture", "llama", n);
-    key_u32(s, "general.alignment", ALIGN, n);
-    key_u32(s, "llama.block_count", blocks, n);
-    key_u32(s, "llama.embedding_length", shape->width, n);
-    key_u32(s, "llama.feed_forward_length", shape->mlp, n);
-    key_u32(s, "llama.context_length", shape->context, n);
-    key_u32(s, "llama.attention.head_count", shape->heads, n);
-    key_u32(s, "llama.attention.head_count_kv", shape->kv_heads, n);
-    key_u32(s, "llama.attention.key_length", shape->head_size, n);
-    key_u32(s, "llama.attention.value_length", shape->head_size, n);
-    key_f32(s, "llama.attention.layer_norm_rms_epsilon", 1e-5f, n);
-    key_f32(s, "llama.rope.freq_base", shape->rope_base, n);
+    static const int32_t TYPES_OF_TWO[] = { 3, 3 };
+    gguf_put_text(k, "tokenizer.ggml.model", "gpt2", 4);
+    gguf_put_text(k, "tokenizer.ggml.pre", "gpt-2", 5);
+    gguf_put_u32(k, "tokenizer.ggml.bos_token_id", 0);
+    gguf_put_u32(k, "tokenizer.ggml.eos_token_id", 1);
+    gguf_put_texts(k, "tokenizer.ggml.tokens", 2);
+    gguf_put_item(k, "<s>", 3);
+    gguf_put_item(k, "</s>", 4);
+    gguf_put_i32s(k, "tokenizer.ggml.token_type", TYPES_OF_TWO, 2);
+    gguf_put_texts(k, "tokenizer.ggml.merges", 0);
 }
 
 /* Where the tensors of a kind lie behind the header: all at one place. */
@@ -177,60 +113,63 @@ out:
     return rc;
 }
 
-static void tensors_add(struct str *s, const struct model_hyper *h, const struct layout *l)
+static void places_fill(const struct model_hyper *h, const struct layout *l, struct gguf_place *places,
+                        char (*names)[ROLE_PATH_MAX])
 {
+    size_t n = 0;
     for (int r = 0; r < ROLES; r++) {
         const enum tensor_role role = (enum tensor_role)r;
         const enum region region = region_of(role);
         const struct tensor_shape shape = role_shape(h, role);
         if (role == ROLE_HEAD && h->tied_head)
             continue;
-        for (uint32_t block = 0; block < (role_is_block(role) ? h->blocks : 1); block++) {
-            char name[ROLE_PATH_MAX];
-            role_tensor_name(role, block, name);
-            text_add(s, name);
-            u32_add(s, region == REGION_NORM ? 1 : 2);
-            u64_add(s, shape.columns);
-            if (region != REGION_NORM)
-                u64_add(s, shape.rows);
-            u32_add(s, l->type[region]->id);
-            u64_add(s, l->at[region]);
+        for (uint32_t block = 0; block < (role_is_block(role) ? h->blocks : 1); block++, n++) {
+            role_tensor_name(role, block, names[n]);
+            places[n] = (struct gguf_place){ .name = names[n],
+                                             .type = l->type[region]->id,
+                                             .rows = shape.rows,
+                                             .columns = shape.columns,
+                                             .vector = region == REGION_NORM,
+                                             .at = l->at[region] };
         }
     }
 }
 
 static struct model_hyper hyper_of(const struct synthetic_shape *s, uint32_t blocks)
 {
-    return (struct model_hyper){ .blocks = blocks,
+    return (struct model_hyper){ .arch = "llama",
+                                 .blocks = blocks,
                                  .width = s->width,
                                  .mlp = s->mlp,
                                  .heads = s->heads,
                                  .kv_heads = s->kv_heads,
                                  .head_size = s->head_size,
+                                 .context = s->context,
                                  .vocab = s->vocab,
+                                 .norm_eps = 1e-5f,
+                                 .rope_base = s->rope_base,
                                  .tied_head = s->tied_head };
 }
 
-static int header_make(const struct synthetic_shape *s, const struct model_hyper *h, const struct layout *l,
-                       struct str *out, struct status *st)
+static int header_make(const struct model_hyper *h, const struct layout *l, struct str *out,
+                       struct status *st)
 {
     int rc = 0;
-    static const char ZEROS[ALIGN];
-    struct str keys = { 0 };
-    uint64_t n = 0;
-    sizes_add(&keys, s, h->blocks, &n);
-    tokenizer_add(&keys, &n);
-    TRY(str_check(&keys, st));
-    str_puts(out, "GGUF");
-    u32_add(out, 3);
-    u64_add(out, hyper_tensors(h));
-    u64_add(out, n);
-    str_add(out, keys.data, keys.size);
-    tensors_add(out, h, l);
-    str_add(out, ZEROS, (ALIGN - out->size % ALIGN) % ALIGN);
-    TRY(str_check(out, st));
+    const size_t n = hyper_tensors(h);
+    struct gguf_keys keys = { 0 };
+    struct gguf_place *places = mem_calloc(n, sizeof *places);
+    char(*names)[ROLE_PATH_MAX] = mem_calloc(n, sizeof *names);
+    if (!places || !names)
+        FAIL(st, RC_NOMEM, "no memory for %zu tensors", n);
+    hyper_keys(h, &keys);
+    gguf_put_u32(&keys, "general.alignment", ALIGN);
+    tokenizer_add(&keys);
+    places_fill(h, l, places, names);
+    TRY(gguf_header_write(&keys, places, n, ALIGN, out, st));
 out:
-    str_release(&keys);
+    mem_free(places);
+    mem_free(names);
+    str_release(&keys.bytes);
     return rc;
 }
 
@@ -314,7 +253,7 @@ int synthetic_open(const struct synthetic_shape *s, uint32_t blocks, const char 
     struct layout layout = { 0 };
     const struct model_hyper h = hyper_of(s, blocks);
     TRY(layout_make(&h, weights, &layout, st));
-    TRY(header_make(s, &h, &layout, &header, st));
+    TRY(header_make(&h, &layout, &header, st));
     fd = memfd_create("lethe-weights", MFD_CLOEXEC);
     if (fd < 0)
         FAIL(st, RC_NOMEM, "no memory for weights: %s", strerror(errno));

@@ -279,6 +279,20 @@ out:
     return rc;
 }
 
+/* Names in order, each once. */
+static int name_tensors(struct gguf *g, struct status *st)
+{
+    int rc = 0;
+    TRY(sorted(g->tensors_n, tensor_compare, g->tensors, &g->by_name, st));
+    for (size_t i = 1; i < g->tensors_n; i++) {
+        struct gguf_text a = g->tensors[g->by_name[i - 1]].name, b = g->tensors[g->by_name[i]].name;
+        if (text_compare(a, b) == 0)
+            FAIL(st, RC_FORMAT, "tensor '%.*s' stands twice", (int)b.n, b.s);
+    }
+out:
+    return rc;
+}
+
 static int take_tensors(struct reader *r, uint64_t n, struct gguf *g)
 {
     int rc = 0;
@@ -292,12 +306,7 @@ static int take_tensors(struct reader *r, uint64_t n, struct gguf *g)
     g->tensors_n = (size_t)n;
     for (size_t i = 0; i < n; i++)
         TRY(take_tensor(r, &g->tensors[i], &offsets[i]));
-    TRY(sorted(g->tensors_n, tensor_compare, g->tensors, &g->by_name, r->st));
-    for (size_t i = 1; i < n; i++) {
-        struct gguf_text a = g->tensors[g->by_name[i - 1]].name, b = g->tensors[g->by_name[i]].name;
-        if (text_compare(a, b) == 0)
-            FAIL(r->st, RC_FORMAT, "tensor '%.*s' stands twice", (int)b.n, b.s);
-    }
+    TRY(name_tensors(g, r->st));
     TRY(place_tensors(r, g, offsets));
 out:
     mem_free(offsets);
@@ -363,6 +372,17 @@ int gguf_open(const char *path, struct gguf *out, struct status *st)
 out:
     file_map_close(&map);
     return rc;
+}
+
+int gguf_tensors_set(struct gguf *g, struct gguf_tensor *tensors, size_t n, struct status *st)
+{
+    assert(g->tensors_n == 0);
+    mem_free(g->tensors);
+    mem_free(g->by_name);
+    g->by_name = NULL;
+    g->tensors = tensors;
+    g->tensors_n = n;
+    return name_tensors(g, st);
 }
 
 void gguf_close(struct gguf *g)

@@ -78,6 +78,9 @@ struct gguf {
 MUST_USE int gguf_parse(const uint8_t *data, size_t size, struct gguf *out, struct status *st);
 /* Maps the file and parses it; messages begin with the path. */
 MUST_USE int gguf_open(const char *path, struct gguf *out, struct status *st);
+/* Gives a file that was parsed without tensors those that lie elsewhere; takes the array. RC_FORMAT: two of
+ * one name. */
+MUST_USE int gguf_tensors_set(struct gguf *g, struct gguf_tensor *tensors, size_t n, struct status *st);
 void gguf_close(struct gguf *g); /* after either; twice is harmless */
 
 const struct gguf_entry *gguf_find(const struct gguf *g, const char *key);          /* NULL: not there */

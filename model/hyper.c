@@ -1,5 +1,7 @@
 #include "model/hyper.h"
 
+#include "model/gguf_write.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -32,6 +34,11 @@ const char *role_name(enum tensor_role role)
 bool role_is_block(enum tensor_role role)
 {
     return role >= ROLE_ATTENTION_NORM && role <= ROLE_DOWN;
+}
+
+bool role_is_norm(enum tensor_role role)
+{
+    return role == ROLE_ATTENTION_NORM || role == ROLE_MLP_NORM || role == ROLE_FINAL_NORM;
 }
 
 bool role_find(const char *name, enum tensor_role *out)
@@ -125,6 +132,23 @@ uint32_t role_row_hf(const struct model_hyper *h, enum tensor_role role, uint32_
         return row;
     uint32_t in_head = row % h->head_size;
     return row - in_head + in_head / 2 + (in_head % 2) * (h->head_size / 2);
+}
+
+void hyper_keys(const struct model_hyper *h, struct gguf_keys *out)
+{
+    gguf_put_text(out, "general.architecture", h->arch, strlen(h->arch));
+    gguf_put_u32(out, "llama.block_count", h->blocks);
+    gguf_put_u32(out, "llama.embedding_length", h->width);
+    gguf_put_u32(out, "llama.feed_forward_length", h->mlp);
+    gguf_put_u32(out, "llama.context_length", h->context);
+    gguf_put_u32(out, "llama.attention.head_count", h->heads);
+    gguf_put_u32(out, "llama.attention.head_count_kv", h->kv_heads);
+    gguf_put_u32(out, "llama.attention.key_length", h->head_size);
+    gguf_put_u32(out, "llama.attention.value_length", h->head_size);
+    gguf_put_u32(out, "llama.rope.dimension_count", h->head_size);
+    gguf_put_f32(out, "llama.rope.freq_base", h->rope_base);
+    gguf_put_f32(out, "llama.attention.layer_norm_rms_epsilon", h->norm_eps);
+    gguf_put_u32(out, "llama.vocab_size", h->vocab);
 }
 
 /* ---- reading ---- */

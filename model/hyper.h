@@ -67,6 +67,10 @@ enum tensor_role {
  * RC_UNSUPPORTED names what is not honoured: architecture, scaling, experts, biases, tensors. */
 MUST_USE int hyper_parse(const struct gguf *g, struct model_hyper *out, struct status *st);
 
+/* The flags as metadata that hyper_parse reads to the same flags. */
+struct gguf_keys;
+void hyper_keys(const struct model_hyper *h, struct gguf_keys *out);
+
 /* A linear or embedding is [out, in]: `rows` and `columns`; a norm is one row. */
 struct tensor_shape {
     uint32_t rows, columns;
@@ -74,6 +78,7 @@ struct tensor_shape {
 enum { ROLE_PATH_MAX = 64 };
 struct tensor_shape role_shape(const struct model_hyper *h, enum tensor_role role);
 bool role_is_block(enum tensor_role role); /* one a block */
+bool role_is_norm(enum tensor_role role);
 /* The file's tensor; block is 0 for what stands once. NULL: the model has none (a tied head). */
 const struct gguf_tensor *role_tensor(const struct gguf *g, enum tensor_role role, uint32_t block);
 void role_tensor_name(enum tensor_role role, uint32_t block, char out[ROLE_PATH_MAX]); /* in the file */

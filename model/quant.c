@@ -1,6 +1,7 @@
 #include "model/quant.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 /* The order of operations is that of the reference: one f32 product, then one sum, each rounded. */
@@ -81,6 +82,20 @@ static void blocks_q8_0(const uint8_t *data, size_t n, float *out)
         float d = f16_at(data);
         for (int i = 0; i < 32; i++)
             out[i] = (float)(int8_t)data[2 + i] * d;
+    }
+}
+
+void quant_q8_0(const float *x, size_t n, uint8_t *out)
+{
+    for (size_t b = 0; b < n; b++, x += 32, out += 34) {
+        float most = 0;
+        for (int i = 0; i < 32; i++)
+            most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+        const float d = most / 127.0f, inverse = isfinite(1.0f / d) ? 1.0f / d : 0;
+        const uint16_t half = f16_of_f32(d);
+        memcpy(out, &half, sizeof half);
+        for (int i = 0; i < 32; i++)
+            out[2 + i] = (uint8_t)(int8_t)roundf(x[i] * inverse);
     }
 }
 

@@ -48,6 +48,9 @@ void quant_rows(const struct quant_type *type, const uint8_t *data, uint64_t col
 void quant_codes(const struct quant_type *type, const uint8_t *data, uint64_t columns, uint64_t first,
                  uint64_t rows, int8_t *codes, float *groups);
 
+/* n * 32 values to n blocks of Q8_0, as the package gguf quantises them. */
+void quant_q8_0(const float *x, size_t n, uint8_t *out);
+
 float f16_to_f32(uint16_t h); /* exact; NaN payloads kept */
 uint16_t f16_of_f32(float x); /* nearest even, overflow to infinity */
 float bf16_to_f32(uint16_t h);

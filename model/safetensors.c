@@ -302,24 +302,24 @@ int safetensors_i32(const struct safetensors_tensor *t, int32_t *out, struct sta
 
 /* ---- writing ---- */
 
-static int parts_compare(const void *a, const void *b)
+static int places_compare(const void *a, const void *b)
 {
-    const struct safetensors_part *const *x = a, *const *y = b;
+    const struct safetensors_place *const *x = a, *const *y = b;
     return strcmp((*x)->name, (*y)->name);
 }
 
-/* Pointers to the parts in byte order of their names. */
-static int parts_sort(const struct safetensors_part *parts, size_t n, const struct safetensors_part ***out,
-                      struct status *st)
+/* Pointers to the places in byte order of their names. */
+static int places_sort(const struct safetensors_place *places, size_t n,
+                       const struct safetensors_place ***out, struct status *st)
 {
     int rc = 0;
-    const struct safetensors_part **sorted = mem_calloc(n, sizeof *sorted);
+    const struct safetensors_place **sorted = mem_calloc(n, sizeof *sorted);
     if (!sorted)
         FAIL(st, RC_NOMEM, "no memory for %zu tensors", n);
     for (size_t i = 0; i < n; i++)
-        sorted[i] = &parts[i];
+        sorted[i] = &places[i];
     if (n)
-        qsort(sorted, n, sizeof *sorted, parts_compare);
+        qsort(sorted, n, sizeof *sorted, places_compare);
     for (size_t i = 0; i < n; i++) {
         TRY(name_check(sorted[i]->name, st));
         if (strcmp(sorted[i]->name, metadata_key) == 0 ||
@@ -341,7 +341,14 @@ static struct json *pair(uint64_t a, uint64_t b)
     return both;
 }
 
-static int header_write(const struct safetensors_part *const *sorted, size_t n, struct str *out,
+static struct json *one(uint64_t a)
+{
+    struct json *alone = json_array();
+    json_push(alone, json_of_int((int64_t)a));
+    return alone;
+}
+
+static int header_write(const struct safetensors_place *const *sorted, size_t n, struct str *out,
                         struct status *st)
 {
     int rc = 0;
@@ -350,14 +357,14 @@ static int header_write(const struct safetensors_part *const *sorted, size_t n, 
     json_put_text(metadata, "format", "pt");
     json_put(header, metadata_key, metadata);
     for (size_t i = 0; i < n; i++) {
-        const struct safetensors_part *p = sorted[i];
-        const uint64_t max = (uint64_t)JSON_INT_MAX - at;
-        if (p->shape[1] && p->shape[0] > max / sizeof(float) / p->shape[1])
+        const struct safetensors_place *p = sorted[i];
+        const uint64_t max = (uint64_t)JSON_INT_MAX - at, each = types[p->type].size;
+        if (p->shape[1] && p->shape[0] > max / each / p->shape[1])
             FAIL(st, RC_LIMIT, "tensor '%s' is larger than an offset counts", p->name);
-        uint64_t end = at + p->shape[0] * p->shape[1] * sizeof(float);
+        uint64_t end = at + p->shape[0] * p->shape[1] * each;
         struct json *entry = json_object();
-        json_put_text(entry, "dtype", types[SAFETENSORS_F32].name);
-        json_put(entry, "shape", pair(p->shape[0], p->shape[1]));
+        json_put_text(entry, "dtype", types[p->type].name);
+        json_put(entry, "shape", p->vector ? one(p->shape[1]) : pair(p->shape[0], p->shape[1]));
         json_put(entry, "data_offsets", pair(at, end));
         json_put(header, p->name, entry);
         at = end;
@@ -372,23 +379,47 @@ out:
     return rc;
 }
 
-int safetensors_write(const struct safetensors_part *parts, size_t n, struct str *out, struct status *st)
+int safetensors_header(const struct safetensors_place *places, size_t n, struct str *out,
+                       const struct safetensors_place ***order, struct status *st)
 {
     int rc = 0;
     struct str header = { 0 };
-    const struct safetensors_part **sorted = NULL;
+    const struct safetensors_place **sorted = NULL;
     if (n >= SAFETENSORS_TENSORS_MAX)
         FAIL(st, RC_LIMIT, "%zu tensors and metadata, over %d", n, SAFETENSORS_TENSORS_MAX);
-    TRY(parts_sort(parts, n, &sorted, st));
+    TRY(places_sort(places, n, &sorted, st));
     TRY(header_write(sorted, n, &header, st));
     const uint64_t length = header.size;
     str_add(out, &length, LENGTH_BYTES);
     str_add(out, header.data, header.size);
-    for (size_t i = 0; i < n; i++)
-        str_add(out, sorted[i]->data, (size_t)(sorted[i]->shape[0] * sorted[i]->shape[1]) * sizeof(float));
     TRY(str_check(out, st));
+    *order = sorted;
+    sorted = NULL;
 out:
     str_release(&header);
     mem_free(sorted);
+    return rc;
+}
+
+int safetensors_write(const struct safetensors_part *parts, size_t n, struct str *out, struct status *st)
+{
+    int rc = 0;
+    const struct safetensors_place **order = NULL;
+    struct safetensors_place *places = mem_calloc(n, sizeof *places);
+    if (!places)
+        FAIL(st, RC_NOMEM, "no memory for %zu tensors", n);
+    for (size_t i = 0; i < n; i++)
+        places[i] = (struct safetensors_place){ .name = parts[i].name,
+                                                .type = SAFETENSORS_F32,
+                                                .shape = { parts[i].shape[0], parts[i].shape[1] } };
+    TRY(safetensors_header(places, n, out, &order, st));
+    for (size_t i = 0; i < n; i++) {
+        const struct safetensors_part *p = &parts[order[i] - places];
+        str_add(out, p->data, (size_t)(p->shape[0] * p->shape[1]) * sizeof(float));
+    }
+    TRY(str_check(out, st));
+out:
+    mem_free(order);
+    mem_free(places);
     return rc;
 }

@@ -1,12 +1,13 @@
 /* safetensors: u64 little-endian header length, a JSON header, data. Read: F32, F16, BF16, I32, I64. Written:
- * F32, keys in byte order, header padded with blanks to 8 bytes, metadata {"format":"pt"}: equal tensors give
- * equal bytes. */
+ * F32 (a header of F16 too), keys in byte order, header padded with blanks to 8 bytes, metadata
+ * {"format":"pt"}: equal tensors give equal bytes. */
 #ifndef LETHE_MODEL_SAFETENSORS_H
 #define LETHE_MODEL_SAFETENSORS_H
 
 #include "base/file.h"
 #include "base/str.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,6 +43,18 @@ const struct safetensors_tensor *safetensors_find(const struct safetensors *s, c
 MUST_USE int safetensors_f32(const struct safetensors_tensor *t, float *out, struct status *st);
 /* All values as i32 to out[t->n]. RC_FORMAT: one does not fit; RC_UNSUPPORTED: not an integer type. */
 MUST_USE int safetensors_i32(const struct safetensors_tensor *t, int32_t *out, struct status *st);
+
+/* A tensor of a header. */
+struct safetensors_place {
+    const char *name; /* ASCII */
+    enum safetensors_type type;
+    uint64_t shape[2];
+    bool vector; /* of one dimension, shape[1] */
+};
+/* Appends length and header alone. *order: the places as their data then follow; mem_free it. RC_ARG: a name
+ * twice. */
+MUST_USE int safetensors_header(const struct safetensors_place *places, size_t n, struct str *out,
+                                const struct safetensors_place ***order, struct status *st);
 
 struct safetensors_part {
     const char *name; /* ASCII */

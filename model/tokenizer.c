@@ -45,8 +45,8 @@ struct tokenizer {
 
 /* ---- the printable alphabet of byte-level vocabularies ---- */
 
-/* Byte of a code point: bytes that print stand for themselves, the others follow from U+0100 on. -1: none. */
-static int byte_of_point(int32_t cp)
+/* Bytes that print stand for themselves, the others follow from U+0100 on. */
+int tokenizer_byte(int32_t cp)
 {
     if ((cp >= 0x21 && cp <= 0x7E) || (cp >= 0xA1 && cp <= 0xAC) || (cp >= 0xAE && cp <= 0xFF))
         return cp;
@@ -67,7 +67,7 @@ static bool bytes_of_text(const char *s, size_t n, struct str *out)
     for (size_t i = 0; i < n;) {
         int32_t cp;
         i += utf8_next(s + i, n - i, &cp);
-        int byte = cp < 0 ? -1 : byte_of_point(cp);
+        int byte = cp < 0 ? -1 : tokenizer_byte(cp);
         if (byte < 0)
             return false;
         str_putc(out, (char)byte);

@@ -53,6 +53,8 @@ int32_t tokenizer_prefix(const struct tokenizer *t); /* BOS, or EOS; -1: neither
 bool tokenizer_adds_bos(const struct tokenizer *t);
 struct hash tokenizer_digest(const struct tokenizer *t); /* docs/formats 0.5 */
 
+int tokenizer_byte(int32_t cp); /* that a character of a byte-level vocabulary stands for; -1: none */
+
 enum { TOKENIZER_VERSION_MAX = 64 };
 void tokenizer_library_version(char out[TOKENIZER_VERSION_MAX]); /* of PCRE2, as it runs */
 
