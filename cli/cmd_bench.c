@@ -5,7 +5,7 @@
 #include "cli/info.h"
 #include "cli/session.h"
 #include "cli/synthetic.h"
-#include "model/gguf.h"
+#include "model/source.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -140,13 +140,13 @@ out:
 static int model_file_open(struct bench *b, struct status *st)
 {
     int rc = 0;
-    struct gguf file = { 0 };
+    struct source from = { 0 };
     TRY(session_open(&b->common, b->model, true, NULL, NULL, &b->session, st));
-    TRY(gguf_open(b->model, &file, st));
-    info_types(&file, &b->types);
+    TRY(source_open(b->model, &from, st));
+    info_types(&from.file, &b->types);
     b->blocks_whole = model_get_hyper(b->session.model)->blocks;
 out:
-    gguf_close(&file);
+    source_close(&from);
     return rc;
 }
 
@@ -237,7 +237,7 @@ int cmd_bench(int argc, char **argv, struct status *st)
     struct opt_list words = { 0 };
     const struct opt table[] = {
         { "shape", OPT_TEXT, &b.shape_name, "S", "llama-1.2b, qwen-7b or smollm2-135m, with random weights" },
-        { "model", OPT_TEXT, &b.model, "M", "a GGUF file instead" },
+        { "model", OPT_TEXT, &b.model, "M", "a model file or directory instead" },
         { "peak", OPT_FLAG, &b.peak, NULL, "only what the device does at best" },
         { "weights", OPT_TEXT, &b.weights, "T",
           "type of a shape's linears: F32, F16, Q8_0, Q4_0, Q4_1 (default), Q4_K, Q6_K" },

@@ -1,4 +1,4 @@
-/* lethe info: what a model file is, and what it takes to score and to tune it. No device is opened. */
+/* lethe info: what a model is, and what it takes to score and to tune it. No device is opened. */
 #include "cli/info.h"
 
 #include "cli/cli.h"
@@ -6,10 +6,10 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/utf8.h"
-#include "model/gguf.h"
 #include "model/hyper.h"
 #include "model/lm.h"
 #include "model/quant.h"
+#include "model/source.h"
 #include "model/tokenizer.h"
 
 #include <inttypes.h>
@@ -24,7 +24,7 @@ static const struct usage USAGE = {
 };
 
 struct facts {
-    struct gguf file;
+    struct source from;
     struct model_hyper hyper;
     struct tokenizer *tokenizer;
     struct path_digest digest;
@@ -35,17 +35,17 @@ struct facts {
 static int facts_open(const char *path, struct facts *f, struct status *st)
 {
     int rc = 0;
-    TRY(gguf_open(path, &f->file, st));
-    rc = hyper_parse(&f->file, &f->hyper, st);
+    TRY(source_open(path, &f->from, st));
+    rc = hyper_parse(&f->from.file, &f->hyper, st);
     if (!rc)
-        rc = tokenizer_open(&f->file, &f->tokenizer, st);
+        rc = tokenizer_open(&f->from.file, &f->tokenizer, st);
     if (rc)
         status_prefix(st, "%s", path);
     TRY(rc);
     TRY(model_plan(path, &f->plan, st));
     TRY(path_digest(path, &f->digest, st));
-    if (gguf_find(&f->file, "tokenizer.chat_template"))
-        TRY(gguf_get_text(&f->file, "tokenizer.chat_template", &f->chat, st));
+    if (gguf_find(&f->from.file, "tokenizer.chat_template"))
+        TRY(gguf_get_text(&f->from.file, "tokenizer.chat_template", &f->chat, st));
 out:
     return rc;
 }
@@ -54,7 +54,7 @@ static void facts_close(struct facts *f)
 {
     tokenizer_close(f->tokenizer);
     path_digest_release(&f->digest);
-    gguf_close(&f->file);
+    source_close(&f->from);
 }
 
 void info_types(const struct gguf *file, struct str *out)
@@ -81,7 +81,7 @@ static int facts_print(const struct facts *f, bool as_json, struct status *st)
     struct hash tokens = tokenizer_digest(f->tokenizer);
     struct hash chat = sha256_of(f->chat.s ? f->chat.s : "", f->chat.n);
     uint64_t scoring = model_lm_plan(h, &(struct lm_options){ 0 }, 0);
-    info_types(&f->file, &types);
+    info_types(&f->from.file, &types);
     json_put_text(root, "architecture", h->arch);
     json_put_int(root, "parameters", (int64_t)f->plan.parameters);
     json_put_int(root, "blocks", h->blocks);

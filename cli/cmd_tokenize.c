@@ -6,8 +6,8 @@
 #include "base/json.h"
 #include "base/utf8.h"
 #include "model/encode.h"
-#include "model/gguf.h"
 #include "model/hyper.h"
+#include "model/source.h"
 #include "model/template.h"
 #include "model/tokenizer.h"
 
@@ -104,15 +104,15 @@ out:
 static int run(const char *model, const char *text, const char *data, uint32_t number, struct status *st)
 {
     int rc = 0;
-    struct gguf file = { 0 };
+    struct source from = { 0 };
     struct model_hyper hyper;
     struct tokenizer *t = NULL;
     struct template *chat = NULL;
     struct json *line = NULL;
-    TRY(gguf_open(model, &file, st));
-    rc = hyper_parse(&file, &hyper, st);
+    TRY(source_open(model, &from, st));
+    rc = hyper_parse(&from.file, &hyper, st);
     if (!rc)
-        rc = tokenizer_open(&file, &t, st);
+        rc = tokenizer_open(&from.file, &t, st);
     if (rc)
         status_prefix(st, "%s", model);
     TRY(rc);
@@ -123,8 +123,8 @@ static int run(const char *model, const char *text, const char *data, uint32_t n
     TRY(line_find(data, number, &line, st));
     struct status unread = { 0 };
     struct gguf_text chat_text;
-    if (gguf_find(&file, "tokenizer.chat_template")) {
-        TRY(gguf_get_text(&file, "tokenizer.chat_template", &chat_text, st));
+    if (gguf_find(&from.file, "tokenizer.chat_template")) {
+        TRY(gguf_get_text(&from.file, "tokenizer.chat_template", &chat_text, st));
         if (template_parse(chat_text.s, chat_text.n, &chat, &unread) != 0)
             chat = NULL; /* only a line of messages needs one, and says so */
     }
@@ -135,7 +135,7 @@ out:
     json_free(line);
     template_free(chat);
     tokenizer_close(t);
-    gguf_close(&file);
+    source_close(&from);
     return rc;
 }
 

@@ -25,7 +25,8 @@ struct model_plan {
     uint64_t largest_bytes; /* of one buffer, turned copies included */
     uint64_t host_bytes;    /* while loading, beside the mapped file */
 };
-/* Parses the file and nothing else. Errors name file and tensor or key. */
+/* Parses the file, or the directory's (model/source.h), and nothing else. Errors name file and tensor or
+ * key. */
 MUST_USE int model_plan(const char *path, struct model_plan *out, struct status *st);
 
 struct model_options {

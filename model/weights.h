@@ -5,8 +5,8 @@
 #define LETHE_MODEL_WEIGHTS_H
 
 #include "base/event.h"
-#include "model/gguf.h"
 #include "model/model.h"
+#include "model/source.h"
 
 struct weights {
     struct gpu *g;
@@ -17,10 +17,10 @@ struct weights {
 
 /* RC_UNSUPPORTED: widths that no format holds, or a type that is not read. Fills `out` but for its
  * parameters. */
-MUST_USE int weights_plan(const struct model_hyper *h, const struct gguf *file, struct model_plan *out,
+MUST_USE int weights_plan(const struct model_hyper *h, const struct source *from, struct model_plan *out,
                           struct status *st);
 /* Takes memory and uploads; `turned`: with the copies for gradients. */
-MUST_USE int weights_open(struct gpu *g, const struct model_hyper *h, const struct gguf *file, bool turned,
+MUST_USE int weights_open(struct gpu *g, const struct model_hyper *h, const struct source *from, bool turned,
                           struct event_sink *sink, struct weights *out, struct status *st);
 void weights_close(struct weights *w);
 
