@@ -17,8 +17,8 @@ enum { NAME_BYTES = ROLE_PATH_MAX + 48 };
 /* ---- in memory ---- */
 
 /* `wrong` is what a rank or alpha out of bounds is: RC_ARG, or RC_FORMAT when it came from a file. */
-static int part_init(struct adapter_part *p, const struct model_hyper *h, bool rslora, enum rc wrong,
-                     struct status *st)
+static int part_init(struct adapter_part *p, const struct model_hyper *h, const struct adapter *x,
+                     enum rc wrong, struct status *st)
 {
     const struct tensor_shape s = role_shape(h, p->role);
     const uint32_t most = s.rows < s.columns ? s.rows : s.columns;
@@ -29,13 +29,14 @@ static int part_init(struct adapter_part *p, const struct model_hyper *h, bool r
     p->tensor = role_index(h, p->role, p->block);
     p->in = s.columns;
     p->out = s.rows;
-    p->scale = (float)(p->alpha / (rslora ? sqrt((double)p->r) : (double)p->r));
+    p->scale = (float)(p->alpha / (x->rslora ? sqrt((double)p->r) : (double)p->r));
     if (!isfinite(p->scale))
         return status_fail(st, wrong, "alpha of %s is %g, over what a float holds", role_name(p->role),
                            p->alpha);
     p->a = mem_calloc((size_t)p->r * p->in, sizeof *p->a);
     p->b = mem_calloc((size_t)p->r * p->out, sizeof *p->b);
-    if (!p->a || !p->b)
+    p->m = x->dora ? mem_calloc(p->out, sizeof *p->m) : NULL;
+    if (!p->a || !p->b || (x->dora && !p->m))
         return status_fail(st, RC_NOMEM, "no memory for an adapter of rank %" PRIu32, p->r);
     return 0;
 }
@@ -46,7 +47,11 @@ static int parts_init(const struct model_hyper *h, const struct adapter_config *
 {
     int rc = 0;
     struct adapter x = {
-        .r = config->r, .alpha = config->alpha, .dropout = config->dropout, .rslora = config->rslora
+        .r = config->r,
+        .alpha = config->alpha,
+        .dropout = config->dropout,
+        .rslora = config->rslora,
+        .dora = config->dora,
     };
     if (config->targets == 0 || (config->targets & ~ROLE_BITS_LINEAR))
         FAIL(st, RC_ARG, "an adapter needs linear layers to adapt");
@@ -59,7 +64,10 @@ static int parts_init(const struct model_hyper *h, const struct adapter_config *
         for (int role = 0; role < ROLES; role++) {
             if (!(config->targets & ROLE_BIT(role)))
                 continue;
-            if (rules && !adapter_rules_target(rules, (enum tensor_role)role, block))
+            bool targeted = true;
+            if (rules)
+                TRY(adapter_rules_target(rules, (enum tensor_role)role, block, &targeted, st));
+            if (!targeted)
                 continue;
             x.targets |= ROLE_BIT(role);
             struct adapter_part *p = &x.parts[x.n++];
@@ -68,7 +76,7 @@ static int parts_init(const struct model_hyper *h, const struct adapter_config *
             };
             if (rules)
                 TRY(adapter_rules_apply(rules, p, st));
-            TRY(part_init(p, h, x.rslora, rules ? RC_FORMAT : RC_ARG, st));
+            TRY(part_init(p, h, &x, rules ? RC_FORMAT : RC_ARG, st));
         }
     *out = x;
     x = (struct adapter){ 0 };
@@ -88,6 +96,7 @@ void adapter_release(struct adapter *x)
     for (size_t i = 0; i < x->n; i++) {
         mem_free(x->parts[i].a);
         mem_free(x->parts[i].b);
+        mem_free(x->parts[i].m);
     }
     mem_free(x->parts);
     *x = (struct adapter){ 0 };
@@ -97,7 +106,8 @@ uint64_t adapter_parameters(const struct adapter *x)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < x->n; i++)
-        sum += (uint64_t)x->parts[i].r * ((uint64_t)x->parts[i].in + x->parts[i].out);
+        sum += (uint64_t)x->parts[i].r * ((uint64_t)x->parts[i].in + x->parts[i].out) +
+               (x->dora ? x->parts[i].out : 0);
     return sum;
 }
 
@@ -125,6 +135,7 @@ static void weight_name(const struct adapter_part *p, char matrix, char out[NAME
     snprintf(out, NAME_BYTES, "base_model.model.%s.lora_%c.weight", path, matrix);
 }
 
+/* columns 0: a vector. */
 static int matrix_read(const struct safetensors *file, bool *used, const char *name, uint32_t rows,
                        uint32_t columns, float *out, struct status *st)
 {
@@ -133,7 +144,11 @@ static int matrix_read(const struct safetensors *file, bool *used, const char *n
     if (!t)
         FAIL(st, RC_FORMAT, "tensor '%s' is missing", name);
     used[t - file->tensors] = true;
-    if (t->dims != 2 || t->shape[0] != rows || t->shape[1] != columns)
+    if (columns == 0 && (t->dims != 1 || t->shape[0] != rows))
+        FAIL(st, RC_FORMAT,
+             "tensor '%s' has %" PRIu32 " dimensions, %" PRIu64 " x %" PRIu64 "; the model wants %" PRIu32,
+             name, t->dims, t->shape[0], t->shape[1], rows);
+    if (columns > 0 && (t->dims != 2 || t->shape[0] != rows || t->shape[1] != columns))
         FAIL(st, RC_FORMAT,
              "tensor '%s' has %" PRIu32 " dimensions, %" PRIu64 " x %" PRIu64
              "; configuration and model want %" PRIu32 " x %" PRIu32,
@@ -151,7 +166,7 @@ static int part_read(const struct safetensors *file, bool *used, const struct mo
                      struct adapter_part *p, float *file_rows, struct status *st)
 {
     int rc = 0;
-    char name[NAME_BYTES];
+    char name[NAME_BYTES], path[ROLE_PATH_MAX];
     weight_name(p, 'A', name);
     TRY(matrix_read(file, used, name, p->r, p->in, p->a, st));
     weight_name(p, 'B', name);
@@ -159,6 +174,13 @@ static int part_read(const struct safetensors *file, bool *used, const struct mo
     for (uint32_t row = 0; row < p->out; row++)
         memcpy(p->b + (size_t)row * p->r, file_rows + (size_t)role_row_hf(h, p->role, row) * p->r,
                p->r * sizeof *p->b);
+    if (!p->m)
+        goto out;
+    role_path(p->role, p->block, path);
+    snprintf(name, sizeof name, "base_model.model.%s.lora_magnitude_vector", path);
+    TRY(matrix_read(file, used, name, p->out, 0, file_rows, st));
+    for (uint32_t row = 0; row < p->out; row++)
+        p->m[row] = file_rows[role_row_hf(h, p->role, row)];
 out:
     return rc;
 }
@@ -236,6 +258,8 @@ static int parts_check(const struct adapter *x, const struct model_hyper *h, str
 {
     if (x->n == 0)
         return status_fail(st, RC_ARG, "an adapter without parts");
+    if (x->dora)
+        return status_fail(st, RC_UNSUPPORTED, "an adapter with magnitudes (DoRA) is read, and not written");
     for (size_t i = 0; i < x->n; i++) {
         const struct adapter_part *p = &x->parts[i];
         const struct tensor_shape s = role_shape(h, p->role);

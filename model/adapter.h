@@ -23,12 +23,14 @@ struct adapter_part {
     float scale; /* alpha / r, or alpha / sqrt(r) with rslora */
     float *a;    /* [r, in] */
     float *b;    /* [out, r], rows in GGUF order */
+    float *m;    /* [out], likewise: DoRA's magnitudes of the rows of W + scale B A; NULL: none */
 };
 
 struct adapter {
     uint32_t r; /* as the config says; a part may differ (rank_pattern) */
     double alpha, dropout;
     bool rslora;
+    bool dora;                  /* every part has m: model/merge.h honours it, lora_open refuses it */
     uint32_t targets;           /* ROLE_BIT of each role that has parts */
     struct adapter_part *parts; /* [n] in model order */
     size_t n;
@@ -37,7 +39,7 @@ struct adapter {
 struct adapter_config {
     uint32_t r;
     double alpha, dropout;
-    bool rslora;
+    bool rslora, dora;
     uint32_t targets; /* ROLE_BITS_LINEAR: all */
 };
 
@@ -54,7 +56,7 @@ uint64_t adapter_parameters(const struct adapter *x);
 MUST_USE int adapter_load(const char *folder, const struct model_hyper *h, struct adapter *out,
                           struct status *st);
 /* The two files as bytes (each string is appended to): equal adapters give equal bytes. base_name goes to
- * base_model_name_or_path. */
+ * base_model_name_or_path. RC_UNSUPPORTED: an adapter with magnitudes. */
 MUST_USE int adapter_write(const struct adapter *x, const struct model_hyper *h, const char *base_name,
                            struct str *config, struct str *weights, struct status *st);
 /* adapter_write into a folder, made when not there. */

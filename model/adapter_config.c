@@ -1,10 +1,13 @@
 /* adapter_config.json. A key is read, is without effect on what an adapter computes, or must be off (absent,
  * null, false or empty): so what a later PEFT adds is refused by name, and never ignored. */
+#define PCRE2_CODE_UNIT_WIDTH 8
 #include "model/adapter_own.h"
 
 #include "base/alloc.h"
 #include "base/utf8.h"
 #include "model/safetensors.h"
+
+#include <pcre2.h>
 
 #include <inttypes.h>
 #include <math.h>
@@ -24,26 +27,12 @@ static bool among(const char *const *list, const char *text)
 
 /* ---- reading ---- */
 
-static bool is_off(const struct json *value)
-{
-    switch (json_type(value)) {
-    case JSON_NULL:
-        return true;
-    case JSON_BOOL:
-        return !json_bool(value);
-    case JSON_ARRAY:
-    case JSON_OBJECT:
-        return json_size(value) == 0;
-    default:
-        return false;
-    }
-}
-
 static int keys_check(const struct json *tree, struct status *st)
 {
     static const char *const read[] = { "peft_type",  "task_type",     "target_modules", "r",
                                         "lora_alpha", "use_rslora",    "lora_dropout",   "init_lora_weights",
-                                        "bias",       "alpha_pattern", "rank_pattern",   NULL };
+                                        "bias",       "alpha_pattern", "rank_pattern",   "use_dora",
+                                        NULL };
     /* Where the adapter came from, and how it began. */
     static const char *const idle[] = { "auto_mapping",      "base_model_name_or_path",
                                         "eva_config",        "inference_mode",
@@ -52,7 +41,7 @@ static int keys_check(const struct json *tree, struct status *st)
                                         "qalora_group_size", NULL };
     for (const struct json *m = json_first(tree); m; m = json_next(m)) {
         const char *key = json_key(m);
-        if (!among(read, key) && !among(idle, key) && !is_off(m))
+        if (!among(read, key) && !among(idle, key) && !json_is_off(m))
             return status_fail(st, RC_UNSUPPORTED, "key '%.60s' is set: it is not honoured", key);
     }
     return 0;
@@ -99,6 +88,15 @@ static int number_read(const struct json *tree, const char *key, double *out, st
     return 0;
 }
 
+static int flag_read(const struct json *tree, const char *key, bool *out, struct status *st)
+{
+    const struct json *value = json_find(tree, key);
+    if (value && json_type(value) != JSON_BOOL)
+        return status_fail(st, RC_FORMAT, "key '%s': true or false is wanted", key);
+    *out = value && json_bool(value);
+    return 0;
+}
+
 static int targets_get(const struct json *tree, const struct json **out, struct status *st)
 {
     const struct json *value = json_find(tree, "target_modules");
@@ -107,9 +105,10 @@ static int targets_get(const struct json *tree, const struct json **out, struct 
     const char *text = json_text(value);
     if (text && strcmp(text, "all-linear") == 0)
         return 0;
-    if (text)
-        return status_fail(st, RC_UNSUPPORTED,
-                           "key 'target_modules' is '%.40s': patterns are not honoured, lists are", text);
+    if (text) {
+        *out = value;
+        return 0;
+    }
     if (json_type(value) != JSON_ARRAY || json_size(value) == 0)
         return status_fail(st, RC_FORMAT, "key 'target_modules': a list of modules is wanted");
     if (json_size(value) > SAFETENSORS_TENSORS_MAX)
@@ -131,10 +130,6 @@ static int patterns_get(const struct json *tree, const char *key, const struct j
         return status_fail(st, RC_FORMAT, "key '%s': an object is wanted", key);
     for (const struct json *m = json_first(value); m; m = json_next(m)) {
         const char *pattern = json_key(m);
-        if (!*pattern || pattern[strspn(pattern, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                                 "0123456789_.")])
-            return status_fail(st, RC_UNSUPPORTED, "key '%s' has '%.40s': only names and dots are honoured",
-                               key, pattern);
         if (json_type(m) != JSON_NUMBER)
             return status_fail(st, RC_FORMAT, "key '%s', '%.40s': a number is wanted", key, pattern);
     }
@@ -146,7 +141,6 @@ static int config_read(const struct json *tree, struct adapter_config *out, stru
 {
     int rc = 0;
     int64_t r = PEFT_RANK;
-    const struct json *rslora = NULL;
     *out = (struct adapter_config){ .alpha = PEFT_ALPHA, .targets = ROLE_BITS_LINEAR };
     if (json_find(tree, "r"))
         TRY(json_get_int(tree, "r", 1, ADAPTER_RANK_MAX, &r, st));
@@ -155,10 +149,8 @@ static int config_read(const struct json *tree, struct adapter_config *out, stru
     TRY(number_read(tree, "lora_dropout", &out->dropout, st));
     if (!(out->dropout >= 0 && out->dropout < 1))
         FAIL(st, RC_FORMAT, "key 'lora_dropout' is %g, 0 to less than 1 is wanted", out->dropout);
-    if (json_find(tree, "use_rslora")) {
-        TRY(json_get(tree, "use_rslora", JSON_BOOL, &rslora, st));
-        out->rslora = json_bool(rslora);
-    }
+    TRY(flag_read(tree, "use_rslora", &out->rslora, st));
+    TRY(flag_read(tree, "use_dora", &out->dora, st));
 out:
     return rc;
 }
@@ -196,23 +188,56 @@ void adapter_peft_release(struct adapter_peft *p)
 
 /* ---- rules for single modules ---- */
 
-/* A target is a whole path, or its end from behind a dot: "q_proj", "mlp.up_proj". */
+/* Whether "<before>(<expression>)" matches a path from its start to its end, as Python's `re` matches it. */
+static int expression_matches(const char *before, const char *expression, const char *path, bool *out,
+                              struct status *st)
+{
+    int rc = 0, error = 0;
+    PCRE2_SIZE at = 0;
+    struct str whole = { 0 };
+    pcre2_code *code = NULL;
+    pcre2_match_data *match = NULL;
+    str_printf(&whole, "%s(?:%s)\\z", before, expression);
+    TRY(str_check(&whole, st));
+    code = pcre2_compile((PCRE2_SPTR)whole.data, whole.size, PCRE2_ANCHORED | PCRE2_UTF, &error, &at, NULL);
+    if (!code)
+        FAIL(st, RC_UNSUPPORTED, "'%.60s' is no expression that is read (error %d)", expression, error);
+    match = pcre2_match_data_create(1, NULL);
+    if (!match)
+        FAIL(st, RC_NOMEM, "no memory for an expression");
+    error = pcre2_match(code, (PCRE2_SPTR)path, strlen(path), 0, 0, match, NULL);
+    if (error < 0 && error != PCRE2_ERROR_NOMATCH)
+        FAIL(st, RC_LIMIT, "'%.60s' takes too long to match (error %d)", expression, error);
+    *out = error >= 0;
+out:
+    pcre2_match_data_free(match);
+    pcre2_code_free(code);
+    str_release(&whole);
+    return rc;
+}
+
+/* A target of a list is a whole path, or its end from behind a dot: "q_proj", "mlp.up_proj". */
 static bool target_matches(const char *target, const char *path)
 {
     const size_t n = strlen(target), all = strlen(path);
     return n <= all && strcmp(path + all - n, target) == 0 && (n == all || path[all - n - 1] == '.');
 }
 
-bool adapter_rules_target(const struct adapter_rules *rules, enum tensor_role role, uint32_t block)
+int adapter_rules_target(const struct adapter_rules *rules, enum tensor_role role, uint32_t block, bool *out,
+                         struct status *st)
 {
     char path[ROLE_PATH_MAX];
+    *out = true;
     if (!rules->targets)
-        return true;
+        return 0;
     role_path(role, block, path);
+    if (json_text(rules->targets))
+        return expression_matches("", json_text(rules->targets), path, out, st);
     const struct json *m = json_first(rules->targets);
     while (m && !target_matches(json_text(m), path))
         m = json_next(m);
-    return m != NULL;
+    *out = m != NULL;
+    return 0;
 }
 
 static bool target_exists(const char *target, const struct model_hyper *h)
@@ -227,9 +252,12 @@ static bool target_exists(const char *target, const struct model_hyper *h)
     return false;
 }
 
+/* An expression may match what is no linear of the model: whatever it adapted there then is a tensor that no
+ * part takes, and is refused by its name. */
 int adapter_rules_check(const struct adapter_rules *rules, const struct model_hyper *h, struct status *st)
 {
-    for (const struct json *m = rules->targets ? json_first(rules->targets) : NULL; m; m = json_next(m))
+    const bool listed = rules->targets && !json_text(rules->targets);
+    for (const struct json *m = listed ? json_first(rules->targets) : NULL; m; m = json_next(m))
         if (!target_exists(json_text(m), h))
             return status_fail(st, RC_UNSUPPORTED,
                                "key 'target_modules' has '%.60s', which is no linear that is honoured",
@@ -237,36 +265,37 @@ int adapter_rules_check(const struct adapter_rules *rules, const struct model_hy
     return 0;
 }
 
-/* PEFT takes a pattern as a regular expression for the end of a path, from its start or from behind a dot.
- * Of names and dots only the dot is special: it stands for any character. */
-static bool pattern_matches(const char *pattern, const char *path)
+/* PEFT takes a pattern as an expression for the end of a path, from its start or from behind a dot. */
+static int pattern_find(const struct json *patterns, const char *key, const char *path,
+                        const struct json **out, struct status *st)
 {
-    const size_t n = strlen(pattern), all = strlen(path);
-    if (n > all || (n < all && path[all - n - 1] != '.'))
-        return false;
-    const char *end = path + all - n;
-    for (size_t i = 0; i < n; i++)
-        if (pattern[i] != '.' && pattern[i] != end[i])
-            return false;
-    return true;
-}
-
-static const struct json *pattern_find(const struct json *patterns, const char *path)
-{
-    if (!patterns)
-        return NULL;
-    const struct json *m = json_first(patterns);
-    while (m && !pattern_matches(json_key(m), path))
-        m = json_next(m);
-    return m;
+    int rc = 0;
+    bool found = false;
+    *out = NULL;
+    for (const struct json *m = patterns ? json_first(patterns) : NULL; m; m = json_next(m)) {
+        rc = expression_matches("(?:.*\\.)?", json_key(m), path, &found, st);
+        if (rc)
+            status_prefix(st, "key '%s'", key);
+        TRY(rc);
+        if (found) {
+            *out = m;
+            break;
+        }
+    }
+out:
+    return rc;
 }
 
 int adapter_rules_apply(const struct adapter_rules *rules, struct adapter_part *p, struct status *st)
 {
     char path[ROLE_PATH_MAX];
     role_path(p->role, p->block, path);
-    const struct json *rank = pattern_find(rules->rank, path);
-    const struct json *alpha = pattern_find(rules->alpha, path);
+    const struct json *rank = NULL, *alpha = NULL;
+    int rc = pattern_find(rules->rank, "rank_pattern", path, &rank, st);
+    if (!rc)
+        rc = pattern_find(rules->alpha, "alpha_pattern", path, &alpha, st);
+    if (rc)
+        return rc;
     if (rank && (!json_is_int(rank) || json_int(rank) < 1 || json_int(rank) > ADAPTER_RANK_MAX))
         return status_fail(st, RC_FORMAT, "key 'rank_pattern', '%.40s' is %g, 1 to %d is wanted",
                            json_key(rank), json_double(rank), ADAPTER_RANK_MAX);

@@ -10,7 +10,8 @@
 
 /* What the configuration says about single modules. */
 struct adapter_rules {
-    const struct json *targets;      /* list of texts; NULL: every linear */
+    const struct json
+        *targets; /* list of texts, or a text: an expression for whole paths; NULL: every linear */
     const struct json *rank, *alpha; /* objects from pattern to value; NULL: none */
 };
 struct adapter_peft {
@@ -25,7 +26,8 @@ void adapter_peft_release(struct adapter_peft *p);
 /* RC_UNSUPPORTED names a target that is no linear of the model. */
 MUST_USE int adapter_rules_check(const struct adapter_rules *rules, const struct model_hyper *h,
                                  struct status *st);
-bool adapter_rules_target(const struct adapter_rules *rules, enum tensor_role role, uint32_t block);
+MUST_USE int adapter_rules_target(const struct adapter_rules *rules, enum tensor_role role, uint32_t block,
+                                  bool *out, struct status *st);
 /* Rank and alpha of the part from the first pattern that its path matches, where one does. */
 MUST_USE int adapter_rules_apply(const struct adapter_rules *rules, struct adapter_part *p,
                                  struct status *st);

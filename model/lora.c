@@ -68,6 +68,10 @@ int lora_open(const struct model *m, const struct adapter *x, struct lora *out, 
     const struct model_hyper *h = model_get_hyper(m);
     struct lora l = { .g = model_get_gpu(m), .blocks = h->blocks };
     float *values = NULL;
+    if (x->dora)
+        FAIL(st, RC_UNSUPPORTED,
+             "the adapter has magnitudes (DoRA), which are honoured by merging: lethe merge MODEL ADAPTER "
+             "OUT");
     l.parts = mem_calloc((size_t)h->blocks * ROLES, sizeof *l.parts);
     if (!l.parts)
         FAIL(st, RC_NOMEM, "no memory for an adapter");

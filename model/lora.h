@@ -36,7 +36,7 @@ struct lora {
 
 /* Bytes on the device of one buffer in this layout. */
 uint64_t lora_bytes(const struct adapter *x);
-/* Uploads the values. RC_ARG: parts that the model has no tensor for. */
+/* Uploads the values. RC_ARG: parts that the model has no tensor for. RC_UNSUPPORTED: DoRA. */
 MUST_USE int lora_open(const struct model *m, const struct adapter *x, struct lora *out, struct status *st);
 void lora_close(struct lora *l);
 const struct lora_part *lora_part(const struct lora *l, enum tensor_role role,

@@ -585,7 +585,7 @@ START_TEST(what_changes_the_mathematics_is_refused)
         { "layers_to_transform", "0", RC_UNSUPPORTED },
         { "layers_pattern", "\"h\"", RC_UNSUPPORTED },
         { "exclude_modules", "[\"q_proj\"]", RC_UNSUPPORTED },
-        { "use_dora", "true", RC_UNSUPPORTED },
+        { "use_dora", "1", RC_FORMAT },
         { "lora_bias", "true", RC_UNSUPPORTED },
         { "use_qalora", "true", RC_UNSUPPORTED },
         { "use_bdlora", "{\"x\":1}", RC_UNSUPPORTED },
@@ -615,8 +615,8 @@ START_TEST(what_changes_the_mathematics_is_refused)
         { "rank_pattern", "[]", RC_FORMAT },
         { "rank_pattern", "{\"q_proj\":0}", RC_FORMAT },
         { "rank_pattern", "{\"q_proj\":\"2\"}", RC_FORMAT },
-        { "rank_pattern", "{\"q_.*\":2}", RC_UNSUPPORTED },
-        { "alpha_pattern", "{\"(q|k)_proj\":2}", RC_UNSUPPORTED },
+        { "rank_pattern", "{\"(q_proj\":2}", RC_UNSUPPORTED },
+        { "alpha_pattern", "{\"[q-\":2}", RC_UNSUPPORTED },
     };
     weights_of(2, ROLE_BIT(ROLE_Q));
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -642,7 +642,7 @@ START_TEST(targets_are_refused_by_name)
         { "[]", RC_FORMAT, "an object is wanted" },
         { "{\"peft_type\":\"IA3\"}", RC_UNSUPPORTED, "'peft_type' is 'IA3'" },
         { "{\"peft_type\":\"LORA\"}", RC_FORMAT, "'target_modules' is missing" },
-        { "{\"peft_type\":\"LORA\",\"target_modules\":\".*proj\"}", RC_UNSUPPORTED, "'.*proj'" },
+        { "{\"peft_type\":\"LORA\",\"target_modules\":\".*(proj\"}", RC_UNSUPPORTED, "'.*(proj'" },
         { "{\"peft_type\":\"LORA\",\"target_modules\":null}", RC_FORMAT, "a list of modules" },
         { "{\"peft_type\":\"LORA\",\"target_modules\":[]}", RC_FORMAT, "a list of modules" },
         { "{\"peft_type\":\"LORA\",\"target_modules\":[1]}", RC_FORMAT, "a list of texts" },
@@ -696,6 +696,12 @@ START_TEST(patterns_match_ends_of_paths)
                    &x));
     ck_assert(part_of(&x, ROLE_Q, 0)->alpha == 3 && part_of(&x, ROLE_Q, 1)->alpha == 2);
     ck_assert(part_of(&x, ROLE_V, 0)->alpha == 4 && part_of(&x, ROLE_V, 1)->alpha == 8);
+    adapter_release(&x);
+    OK(load_config("{\"peft_type\":\"LORA\",\"target_modules\":\"model\\\\.layers\\\\.\\\\d+\\\\.self_"
+                   "attn\\\\.[qv]_proj\","
+                   "\"alpha_pattern\":{\"[kq]_proj|o_proj\":1,\"^self_attn.v_proj\":2,\"v_proj.*\":3}}",
+                   &x));
+    ck_assert(part_of(&x, ROLE_Q, 0)->alpha == 1 && part_of(&x, ROLE_V, 1)->alpha == 3);
     adapter_release(&x);
 }
 END_TEST
