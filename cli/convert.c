@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "gpu/device.h"
 #include "model/adapter.h"
 #include "model/export.h"
 
@@ -29,6 +30,7 @@ struct run {
     struct source from;
     struct model_hyper hyper;
     struct adapter adapter;
+    struct check_how how;
 };
 
 /* ---- writing ---- */
@@ -104,6 +106,7 @@ out:
 
 static void run_close(struct run *r)
 {
+    gpu_close(r->how.gpu);
     adapter_release(&r->adapter);
     source_close(&r->from);
     suites_release(&r->suites);
@@ -139,7 +142,7 @@ static int verdict_find(struct run *r, const struct check_side *after, const cha
     *out = "drifted";
     if (!r->c->adapter)
         goto out;
-    TRY(check_score(&r->c->common, r->c->model, NULL, "base", &r->suites, &base, st));
+    TRY(check_score(&r->how, r->c->model, NULL, &r->suites, &base, st));
     TRY(check_pair(&r->suites, &base, after, r->margin, &x, &unused, list, st));
     *out = is_equivalent(r, &x) ? "erased" : "drifted";
     str_puts(text, "against the base, ");
@@ -191,8 +194,10 @@ static int written_check(struct run *r, struct status *st)
     struct str text = { 0 };
     struct json *list = json_array();
     const char *verdict = "equivalent";
-    TRY(check_score(&c->common, c->model, c->adapter, "base", &r->suites, &before, st));
-    TRY(check_score(&c->common, c->out, NULL, "tuned", &r->suites, &after, st));
+    r->how.common = &c->common;
+    TRY(cli_gpu_open(&c->common, &r->how.gpu, st));
+    TRY(check_score(&r->how, c->model, c->adapter, &r->suites, &before, st));
+    TRY(check_score(&r->how, c->out, NULL, &r->suites, &after, st));
     TRY(check_pair(&r->suites, &before, &after, r->margin, &x, &text, list, st));
     result_say(r, &x, &text);
     const bool good = is_equivalent(r, &x);

@@ -30,7 +30,11 @@ struct check_side {
     struct item_rows *rows; /* [n] */
     size_t n;
 };
-MUST_USE int check_score(const struct common *c, const char *model, const char *adapter, const char *side,
+struct check_how {
+    const struct common *common;
+    struct gpu *gpu;
+};
+MUST_USE int check_score(const struct check_how *how, const char *model, const char *adapter,
                          const struct suites *suites, struct check_side *out, struct status *st);
 void check_side_release(struct check_side *s);
 

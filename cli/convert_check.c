@@ -16,31 +16,32 @@
 enum { CLUSTERS_MIN = 20, SEED = 1 };
 #define ALPHA "0.05"
 
-int check_score(const struct common *c, const char *model, const char *adapter, const char *side,
+int check_score(const struct check_how *how, const char *model, const char *adapter,
                 const struct suites *suites, struct check_side *out, struct status *st)
 {
     int rc = 0;
-    struct session session = { 0 };
+    struct session session = { .gpu = how->gpu };
     struct session_lm lm = { 0 };
     struct cli_sink sink;
     struct check_side s = { .n = suites->n, .rows = mem_calloc(suites->n, sizeof *s.rows) };
-    cli_sink_init(&sink, c, NULL);
+    const struct score_options side = { .side = adapter ? "tuned" : "base" };
+    cli_sink_init(&sink, how->common, NULL);
     if (!s.rows)
         FAIL(st, RC_NOMEM, "no memory for %zu suites", suites->n);
-    TRY(session_open(c, model, false, NULL, &sink.sink, &session, st));
+    TRY(model_open(model, how->gpu, &(struct model_options){ .sink = &sink.sink }, &session.model, st));
     if (adapter)
         TRY(session_adapter(&session, adapter, st));
     TRY(session_lm_open(&session, adapter != NULL, &(struct lm_options){ 0 }, &lm, st));
     for (size_t i = 0; i < suites->n; i++) {
-        const struct score_options how = { .side = side };
         TRY(score_check(&suites->sets[i], &lm.lm, false, st));
-        TRY(score_set(&suites->sets[i], &lm.lm, &how, &sink.sink, &s.rows[i], st));
+        TRY(score_set(&suites->sets[i], &lm.lm, &side, &sink.sink, &s.rows[i], st));
     }
     *out = s;
     s = (struct check_side){ 0 };
 out:
     cli_sink_line(&sink);
     session_lm_close(&lm);
+    session.gpu = NULL; /* lent */
     session_close(&session);
     check_side_release(&s);
     return rc;

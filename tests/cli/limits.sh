@@ -58,6 +58,12 @@ one_line
 want 2 lethe pack whole -o disk/small.lethe --key author.key
 one_line
 check [ ! -e disk/small.lethe ]
+for form in gguf hf; do
+    want 2 lethe export "$tiny" disk/model --to $form --probes facts.jsonl
+    one_line
+    says 'No space left|disk is full'
+    check [ -z "$(ls -A disk | grep model)" ]
+done
 nothing_half
 
 # Too little memory for the real model: found while its weights are taken. A sanitizer has no use for such a limit.

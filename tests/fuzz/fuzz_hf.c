@@ -1,5 +1,5 @@
-/* The documents of a Hugging Face directory: {"config":…,"generation":…,"tokenizer":…,"settings":…}. What is
- * read becomes metadata that parse as a GGUF file's do and say the same flags; a tokenizer that opens cuts
+/* The documents of a Hugging Face directory under "config", "generation", "tokenizer" and "settings". What
+ * is read becomes metadata that parse as a GGUF file's do and say the same flags; a tokenizer that opens cuts
  * every text. */
 #include "base/json.h"
 #include "model/hf_own.h"
