@@ -35,6 +35,15 @@ struct run {
 
 /* ---- writing ---- */
 
+/* merge_rows, until the user asks to stop. */
+static int rows_get(void *self, enum tensor_role role, uint32_t block, uint32_t first, uint32_t n, float *out,
+                    struct status *st)
+{
+    if (cli_stop)
+        return status_fail(st, RC_INTERRUPTED, "stopped, and nothing is written");
+    return merge_rows(self, role, block, first, n, out, st);
+}
+
 static int model_write(struct run *r, struct status *st)
 {
     int rc = 0;
@@ -47,7 +56,7 @@ static int model_write(struct run *r, struct status *st)
                               .from_path = r->c->model,
                               .hyper = &r->hyper,
                               .type = TYPES[r->type].id,
-                              .rows = merge_rows,
+                              .rows = rows_get,
                               .self = &merge,
                               .sink = &sink.sink };
     TRY(r->hf ? export_hf(&e, r->c->out, st) : export_gguf(&e, r->c->out, st));
@@ -227,6 +236,10 @@ int convert_run(struct convert *c, struct status *st)
     else
         TRY(written_check(&r, st));
 out:
+    if (rc == RC_INTERRUPTED && path_exists(c->out)) {
+        *st = (struct status){ 0 };
+        status_fail(st, RC_INTERRUPTED, "stopped: %s is written, and not checked", c->out);
+    }
     run_close(&r);
     return rc;
 }
