@@ -15,7 +15,7 @@ static const struct {
     enum quant_type_id id;
     double mean_max;
 } TYPES[] = {
-    { "f32", QUANT_F32, 0.001 },
+    { "f32", QUANT_F32, 0.0001 },
     { "f16", QUANT_F16, 0.01 },
     { "q8_0", QUANT_Q8_0, 0.1 },
 };

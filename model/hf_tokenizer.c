@@ -15,6 +15,7 @@ enum { TYPE_NORMAL = 1, TYPE_CONTROL = 3, TYPE_USER = 4, TYPE_UNUSED = 5 };
 struct vocab {
     const char **texts; /* [n], lent from the trees; NULL: no token */
     int32_t *types;     /* [n] */
+    bool *late;         /* [n] added tokens that are cut out of what the others leave (normalized) */
     size_t n;           /* the model's */
 };
 
@@ -61,13 +62,14 @@ static int added_put(struct vocab *v, const struct json *token, struct status *s
     static const char *const OFF[] = { "single_word", "lstrip", "rstrip" };
     int rc = 0;
     const char *text = NULL;
-    const struct json *special = find(token, "special");
+    const struct json *special = find(token, "special"), *late = find(token, "normalized");
     TRY(json_get_text(token, "content", &text, st));
     for (size_t i = 0; i < sizeof OFF / sizeof *OFF; i++)
         if (find(token, OFF[i]) && !json_is_off(find(token, OFF[i])))
             FAIL(st, RC_UNSUPPORTED, "added token '%.60s' has %s: it is not honoured", text, OFF[i]);
     TRY(token_put(v, text, find(token, "id"), special && !json_is_off(special) ? TYPE_CONTROL : TYPE_USER,
                   st));
+    v->late[json_int(find(token, "id"))] = late && !json_is_off(late);
 out:
     return rc;
 }
@@ -85,6 +87,34 @@ static int vocab_fill(struct vocab *v, const struct json *root, const struct jso
         TRY(added_put(v, m, st));
 out:
     return rc;
+}
+
+/* Does `late` hold `early`, or does the end of the one begin the other? */
+static bool meets(const char *late, const char *early)
+{
+    const size_t n = strlen(early);
+    for (const char *s = late; *s; s++) {
+        const size_t left = strlen(s);
+        if (strncmp(s, early, left < n ? left : n) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Here all added tokens are cut out at once, the leftmost first. The library cuts twice, which is the same
+ * unless a token of the second kind can stand across one of the first. */
+static int late_check(const struct vocab *v, struct status *st)
+{
+    for (size_t i = 0; i < v->n; i++)
+        for (size_t k = 0; v->late[i] && k < v->n; k++)
+            if ((v->types[k] == TYPE_CONTROL || v->types[k] == TYPE_USER) && !v->late[k] && *v->texts[k] &&
+                meets(v->texts[i], v->texts[k]))
+                return status_fail(
+                    st, RC_UNSUPPORTED,
+                    "added token '%.60s' is normalized and can stand across '%.60s': it is not "
+                    "honoured",
+                    v->texts[i], v->texts[k]);
+    return 0;
 }
 
 static int64_t id_of(const struct vocab *v, const char *text)
@@ -155,7 +185,8 @@ static int vocab_open(struct vocab *v, const struct json *root, const struct jso
     v->n = n;
     v->texts = mem_calloc(n, sizeof *v->texts);
     v->types = mem_calloc(n, sizeof *v->types);
-    if (!v->texts || !v->types)
+    v->late = mem_calloc(n, sizeof *v->late);
+    if (!v->texts || !v->types || !v->late)
         return status_fail(st, RC_NOMEM, "no memory for %zu tokens", n);
     for (size_t i = 0; i < n; i++)
         v->types[i] = TYPE_UNUSED;
@@ -374,6 +405,7 @@ int hf_tokenizer_keys(const struct json *tokenizer, const struct json *config, c
     TRY(vocab_open(&v, tokenizer, bpe, model->hyper.vocab, st));
     TRY(ends_read(&v, tokenizer, config, model, &ends, st));
     TRY(model_check(tokenizer, bpe, &v, st));
+    TRY(late_check(&v, st));
     gguf_put_text(out, "tokenizer.ggml.model", "gpt2", 4);
     gguf_put_text(out, "tokenizer.ggml.pre", pre, strlen(pre));
     tokens_put(out, &v);
@@ -383,6 +415,7 @@ int hf_tokenizer_keys(const struct json *tokenizer, const struct json *config, c
 out:
     mem_free(v.texts);
     mem_free(v.types);
+    mem_free(v.late);
     return rc;
 }
 
