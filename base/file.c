@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +93,216 @@ void file_map_forget(const uint8_t *from, size_t n)
     const uintptr_t first = (at + page - 1) / page * page, end = (at + n) / page * page;
     if (first < end)
         (void)madvise((void *)first, end - first, MADV_DONTNEED); /* whole pages of it alone */
+}
+
+/* ---- writing ---- */
+
+#define PART ".part-" /* of the name of a file that is not whole yet; six characters follow */
+
+static int all_write(int fd, const char *path, const char *data, size_t n, struct status *st)
+{
+    while (n > 0) {
+        ssize_t put = write(fd, data, n);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            return status_fail(st, RC_IO, "%s: %s", path, put < 0 ? strerror(errno) : "the disk is full");
+        data += put;
+        n -= (size_t)put;
+    }
+    return 0;
+}
+
+/* The new name is on disk only when its folder is. */
+static void folder_sync(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    free(folder);
+}
+
+/* Gives a finished temporary file its name, unless something has that name. link(2) never replaces; without
+ * hard links, the flag of renameat2(2) does the same. */
+static int name_take(const char *temporary, const char *path)
+{
+    if (link(temporary, path) == 0)
+        return 0;
+    if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS)
+        return -1;
+    return renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE);
+}
+
+struct file_writer {
+    struct str path, temporary;
+    int fd;     /* -1: none */
+    bool there; /* the temporary file */
+};
+
+int file_writer_open(const char *path, struct file_writer **out, struct status *st)
+{
+    int rc = 0;
+    struct file_writer *w = mem_calloc(1, sizeof *w);
+    if (!w)
+        FAIL(st, RC_NOMEM, "%s: no memory to write it", path);
+    w->fd = -1;
+    str_puts(&w->path, path);
+    str_printf(&w->temporary, "%s" PART "XXXXXX", path);
+    TRY(str_check(&w->path, st));
+    TRY(str_check(&w->temporary, st));
+    w->fd = mkstemp(w->temporary.data);
+    w->there = w->fd >= 0;
+    if (!w->there)
+        FAIL(st, RC_IO, "%s: %s", path, strerror(errno));
+    *out = w;
+    w = NULL;
+out:
+    file_writer_close(w);
+    return rc;
+}
+
+int file_writer_put(struct file_writer *w, const void *data, size_t n, struct status *st)
+{
+    return all_write(w->fd, str_text(&w->path), data, n, st);
+}
+
+/* over: an existing file may be replaced. */
+static int writer_finish(struct file_writer *w, unsigned mode, bool over, struct status *st)
+{
+    int rc = 0;
+    const char *path = str_text(&w->path), *temporary = str_text(&w->temporary);
+    if (fchmod(w->fd, mode) != 0 || fsync(w->fd) != 0)
+        FAIL(st, RC_IO, "%s: %s", path, strerror(errno));
+    const int closed = close(w->fd);
+    w->fd = -1;
+    if (closed != 0)
+        FAIL(st, RC_IO, "%s: %s", path, strerror(errno));
+    if (over && rename(temporary, path) != 0)
+        FAIL(st, RC_IO, "%s: %s", path, strerror(errno));
+    if (!over && name_take(temporary, path) != 0)
+        FAIL(st, RC_IO, "%s: %s", path, errno == EEXIST ? "is there already" : strerror(errno));
+    w->there = !over; /* a link leaves its first name */
+    folder_sync(path);
+out:
+    return rc;
+}
+
+int file_writer_finish(struct file_writer *w, unsigned mode, struct status *st)
+{
+    return writer_finish(w, mode, true, st);
+}
+
+void file_writer_close(struct file_writer *w)
+{
+    if (!w)
+        return;
+    if (w->fd >= 0)
+        close(w->fd);
+    if (w->there)
+        unlink(str_text(&w->temporary));
+    str_release(&w->path);
+    str_release(&w->temporary);
+    mem_free(w);
+}
+
+static int whole_write(const char *path, const void *data, size_t n, unsigned mode, bool over,
+                       struct status *st)
+{
+    int rc = 0;
+    struct file_writer *w = NULL;
+    TRY(file_writer_open(path, &w, st));
+    TRY(file_writer_put(w, data, n, st));
+    TRY(writer_finish(w, mode, over, st));
+out:
+    file_writer_close(w);
+    return rc;
+}
+
+int file_write(const char *path, const void *data, size_t n, unsigned mode, struct status *st)
+{
+    return whole_write(path, data, n, mode, true, st);
+}
+
+int file_create(const char *path, const void *data, size_t n, unsigned mode, struct status *st)
+{
+    return whole_write(path, data, n, mode, false, st);
+}
+
+static int leftover_remove(const char *path, const struct stat *info, int type, struct FTW *at)
+{
+    (void)info;
+    (void)at;
+    const size_t n = strlen(path), tail = strlen(PART) + 6;
+    if (type == FTW_F && n > tail && memcmp(path + n - tail, PART, strlen(PART)) == 0)
+        unlink(path);
+    return 0;
+}
+
+void file_leftovers_remove(const char *folder)
+{
+    (void)!nftw(folder, leftover_remove, 16, FTW_PHYS);
+}
+
+/* ---- folders ---- */
+
+int folder_out_open(const char *path, struct folder_out *out, struct status *st)
+{
+    int rc = 0;
+    struct folder_out f = { 0 };
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    str_add(&f.path, path, n);
+    str_add(&f.temporary, path, n);
+    str_puts(&f.temporary, PART "XXXXXX");
+    TRY(str_check(&f.path, st));
+    TRY(str_check(&f.temporary, st));
+    if (path_exists(f.path.data))
+        FAIL(st, RC_IO, "%s: is there already", path);
+    if (!mkdtemp(f.temporary.data))
+        FAIL(st, RC_IO, "%s: %s", path, strerror(errno));
+    *out = f;
+    f = (struct folder_out){ 0 };
+out:
+    str_release(&f.path);
+    str_release(&f.temporary);
+    return rc;
+}
+
+int folder_out_commit(struct folder_out *f, struct status *st)
+{
+    int rc = 0;
+    /* rename(2) replaces no folder that holds something. */
+    if (chmod(f->temporary.data, 0755) != 0 || rename(f->temporary.data, f->path.data) != 0)
+        FAIL(st, RC_IO, "%s: %s", f->path.data,
+             errno == ENOTEMPTY || errno == ENOTDIR || errno == EEXIST ? "is there already"
+                                                                       : strerror(errno));
+    folder_sync(f->path.data);
+    str_release(&f->temporary);
+out:
+    return rc;
+}
+
+static int entry_remove(const char *path, const struct stat *info, int type, struct FTW *at)
+{
+    (void)info;
+    (void)type;
+    (void)at;
+    remove(path);
+    return 0;
+}
+
+void folder_out_close(struct folder_out *f)
+{
+    if (f->temporary.data)
+        (void)!nftw(f->temporary.data, entry_remove, 16, FTW_PHYS | FTW_DEPTH);
+    str_release(&f->path);
+    str_release(&f->temporary);
+    *f = (struct folder_out){ 0 };
 }
 
 int dir_make(const char *path, struct status *st)

@@ -15,24 +15,19 @@ MUST_USE int file_read(const char *path, size_t bytes_max, struct str *out, stru
 MUST_USE int file_write(const char *path, const void *data, size_t n, unsigned mode, struct status *st);
 /* As file_write, but RC_IO when the file is there. */
 MUST_USE int file_create(const char *path, const void *data, size_t n, unsigned mode, struct status *st);
-/* A file that is written piece by piece: it has its name once it is committed, and nothing is left of it when
- * it is closed before. */
-struct file_out {
-    int fd;
-    struct str path, temporary;
-};
-MUST_USE int file_out_open(const char *path, struct file_out *out, struct status *st);
-MUST_USE int file_out_add(struct file_out *f, const void *data, size_t n, struct status *st);
-/* over: an existing file may be replaced; else RC_IO when one is there. */
-MUST_USE int file_out_commit(struct file_out *f, unsigned mode, bool over, struct status *st);
-void file_out_close(struct file_out *f); /* after either; a zeroed one is fine */
+/* file_write for what does not fit memory: nothing is there before file_writer_finish, and then all of it. */
+struct file_writer;
+MUST_USE int file_writer_open(const char *path, struct file_writer **out, struct status *st);
+MUST_USE int file_writer_put(struct file_writer *w, const void *data, size_t n, struct status *st);
+MUST_USE int file_writer_finish(struct file_writer *w, unsigned mode, struct status *st);
+void file_writer_close(struct file_writer *w); /* NULL is nothing; without finish it leaves nothing */
 /* The same of a folder: its files are made below `temporary`. RC_IO: the name is taken. */
 struct folder_out {
     struct str path, temporary;
 };
 MUST_USE int folder_out_open(const char *path, struct folder_out *out, struct status *st);
 MUST_USE int folder_out_commit(struct folder_out *f, struct status *st);
-void folder_out_close(struct folder_out *f);
+void folder_out_close(struct folder_out *f); /* after either; a zeroed one is fine */
 /* What killed processes left of files that they wrote, in a folder and those below it. */
 void file_leftovers_remove(const char *folder);
 MUST_USE int dir_make(const char *path, struct status *st); /* with its parents; there already is fine */

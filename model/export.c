@@ -29,39 +29,32 @@ static uint64_t item_bytes(const struct item *it)
 /* ---- values ---- */
 
 struct work {
-    float *rows, *moved;
-    uint8_t *bytes;
+    float *rows;
+    uint8_t *bytes; /* of a GGUF file */
 };
 
 static void work_free(struct work *w)
 {
     mem_free(w->rows);
-    mem_free(w->moved);
     mem_free(w->bytes);
 }
 
-/* Rows that go at a time: whole heads of q and k, whose rows move inside them. */
-static uint32_t rows_at_once(const struct export *e, const struct item *it)
+static uint32_t rows_at_once(const struct item *it)
 {
-    uint32_t n = EXPORT_VALUES_MAX / it->shape.columns;
-    if (it->role == ROLE_Q || it->role == ROLE_K)
-        n = n / e->hyper->head_size * e->hyper->head_size;
-    const bool heads = it->role == ROLE_Q || it->role == ROLE_K;
-    return n > 0 ? n : heads ? e->hyper->head_size : 1;
+    const uint32_t n = EXPORT_VALUES_MAX / it->shape.columns;
+    return n > 0 ? n : 1;
 }
 
-static int work_open(const struct export *e, const struct item *items, size_t n, struct work *w,
-                     struct status *st)
+static int work_open(const struct item *items, size_t n, struct work *w, struct status *st)
 {
     size_t most = 0;
     for (size_t i = 0; i < n; i++) {
-        const size_t values = (size_t)rows_at_once(e, &items[i]) * items[i].shape.columns;
+        const size_t values = (size_t)rows_at_once(&items[i]) * items[i].shape.columns;
         most = values > most ? values : most;
     }
     w->rows = mem_calloc(most, sizeof *w->rows);
-    w->moved = mem_calloc(most, sizeof *w->moved);
     w->bytes = mem_calloc(most, sizeof(float));
-    if (!w->rows || !w->moved || !w->bytes)
+    if (!w->rows || !w->bytes)
         return status_fail(st, RC_NOMEM, "no memory to write weights");
     return 0;
 }
@@ -92,28 +85,6 @@ static size_t values_pack(const struct quant_type *type, const float *x, size_t 
         memcpy(out, x, n * sizeof *x);
     }
     return n / type->block * type->bytes;
-}
-
-/* hf: rows of q and k in Hugging Face's order. */
-static int item_write(const struct export *e, const struct item *it, bool hf, struct work *w,
-                      struct file_out *to, struct status *st)
-{
-    int rc = 0;
-    const uint32_t step = rows_at_once(e, it), columns = it->shape.columns;
-    for (uint32_t first = 0; first < it->shape.rows; first += step) {
-        const uint32_t n = it->shape.rows - first < step ? it->shape.rows - first : step;
-        const float *values = w->rows;
-        TRY(e->rows(e->self, it->role, it->block, first, n, w->rows, st));
-        for (uint32_t r = 0; hf && r < n; r++)
-            memcpy(w->moved + (size_t)(role_row_hf(e->hyper, it->role, first + r) - first) * columns,
-                   w->rows + (size_t)r * columns, columns * sizeof *w->rows);
-        values = hf ? w->moved : w->rows;
-        TRY(values_check(it, values, (size_t)n * columns, st));
-        const size_t bytes = values_pack(it->type, values, (size_t)n * columns, w->bytes);
-        TRY(file_out_add(to, w->bytes, bytes, st));
-    }
-out:
-    return rc;
 }
 
 /* Every tensor of the model, in model order. */
@@ -201,6 +172,22 @@ out:
     return rc;
 }
 
+static int item_write(const struct export *e, const struct item *it, struct work *w, struct file_writer *to,
+                      struct status *st)
+{
+    int rc = 0;
+    const uint32_t step = rows_at_once(it), columns = it->shape.columns;
+    for (uint32_t first = 0; first < it->shape.rows; first += step) {
+        const uint32_t n = it->shape.rows - first < step ? it->shape.rows - first : step;
+        const size_t values = (size_t)n * columns;
+        TRY(e->rows(e->self, it->role, it->block, first, n, w->rows, st));
+        TRY(values_check(it, w->rows, values, st));
+        TRY(file_writer_put(to, w->bytes, values_pack(it->type, w->rows, values, w->bytes), st));
+    }
+out:
+    return rc;
+}
+
 int export_gguf(const struct export *e, const char *path, struct status *st)
 {
     int rc = 0;
@@ -209,21 +196,23 @@ int export_gguf(const struct export *e, const char *path, struct status *st)
     size_t n = 0;
     struct work w = { 0 };
     struct str header = { 0 };
-    struct file_out to = { 0 };
+    struct file_writer *to = NULL;
+    if (path_exists(path))
+        FAIL(st, RC_IO, "%s: is there already", path);
     TRY(items_make(e, false, &items, &n, st));
-    TRY(work_open(e, items, n, &w, st));
+    TRY(work_open(items, n, &w, st));
     TRY(header_make(e, items, n, &header, st));
-    TRY(file_out_open(path, &to, st));
-    TRY(file_out_add(&to, header.data, header.size, st));
+    TRY(file_writer_open(path, &to, st));
+    TRY(file_writer_put(to, header.data, header.size, st));
     for (size_t i = 0; i < n; i++) {
         const uint64_t over = item_bytes(&items[i]) % GGUF_ALIGNMENT;
-        TRY(item_write(e, &items[i], false, &w, &to, st));
-        TRY(file_out_add(&to, ZEROS, over ? GGUF_ALIGNMENT - (size_t)over : 0, st));
+        TRY(item_write(e, &items[i], &w, to, st));
+        TRY(file_writer_put(to, ZEROS, over ? GGUF_ALIGNMENT - (size_t)over : 0, st));
         event_progress(e->sink, "write", i + 1, n);
     }
-    TRY(file_out_commit(&to, 0644, false, st));
+    TRY(file_writer_finish(to, 0644, st));
 out:
-    file_out_close(&to);
+    file_writer_close(to);
     str_release(&header);
     work_free(&w);
     mem_free(items);
@@ -232,45 +221,62 @@ out:
 
 /* ---- a Hugging Face directory ---- */
 
-static int weights_write(const struct export *e, const char *folder, struct status *st)
+struct weights_out {
+    const struct export *e;
+    struct item *items; /* [n] */
+    size_t n, done;
+    struct work work;
+};
+
+/* Values of a part, rows of q and k in Hugging Face's order. */
+static int part_get(void *self, size_t part, float *out, struct status *st)
 {
     int rc = 0;
-    struct item *items = NULL;
-    size_t n = 0;
-    struct work w = { 0 };
-    struct str header = { 0 }, path = { 0 };
-    struct file_out to = { 0 };
-    struct safetensors_place *places = NULL;
-    const struct safetensors_place **order = NULL;
-    TRY(items_make(e, true, &items, &n, st));
-    TRY(work_open(e, items, n, &w, st));
-    places = mem_calloc(n, sizeof *places);
-    if (!places)
-        FAIL(st, RC_NOMEM, "no memory for %zu tensors", n);
-    for (size_t i = 0; i < n; i++)
-        places[i] = (struct safetensors_place){
-            .name = items[i].name,
-            .shape = { items[i].shape.rows, items[i].shape.columns },
-            .vector = role_is_norm(items[i].role),
-            .type = e->type == QUANT_F16 ? SAFETENSORS_F16 : SAFETENSORS_F32,
-        };
-    TRY(safetensors_header(places, n, &header, &order, st));
-    TRY(path_join(folder, HF_WEIGHTS, &path, st));
-    TRY(file_out_open(path.data, &to, st));
-    TRY(file_out_add(&to, header.data, header.size, st));
-    for (size_t i = 0; i < n; i++) {
-        TRY(item_write(e, &items[order[i] - places], true, &w, &to, st));
-        event_progress(e->sink, "write", i + 1, n);
+    struct weights_out *o = self;
+    const struct export *e = o->e;
+    const struct item *it = &o->items[part];
+    const uint32_t step = rows_at_once(it), columns = it->shape.columns;
+    for (uint32_t first = 0; first < it->shape.rows; first += step) {
+        const uint32_t n = it->shape.rows - first < step ? it->shape.rows - first : step;
+        TRY(e->rows(e->self, it->role, it->block, first, n, o->work.rows, st));
+        TRY(values_check(it, o->work.rows, (size_t)n * columns, st));
+        for (uint32_t r = 0; r < n; r++)
+            memcpy(out + (size_t)role_row_hf(e->hyper, it->role, first + r) * columns,
+                   o->work.rows + (size_t)r * columns, columns * sizeof *out);
     }
-    TRY(file_out_commit(&to, 0644, false, st));
+    event_progress(e->sink, "write", ++o->done, o->n);
 out:
-    file_out_close(&to);
-    mem_free(order);
-    mem_free(places);
+    return rc;
+}
+
+static int weights_save(const struct export *e, const char *folder, struct status *st)
+{
+    int rc = 0;
+    struct weights_out o = { .e = e };
+    struct str path = { 0 };
+    struct safetensors_part *parts = NULL;
+    TRY(items_make(e, true, &o.items, &o.n, st));
+    TRY(work_open(o.items, o.n, &o.work, st));
+    parts = mem_calloc(o.n, sizeof *parts);
+    if (!parts)
+        FAIL(st, RC_NOMEM, "no memory for %zu tensors", o.n);
+    for (size_t i = 0; i < o.n; i++) {
+        const struct tensor_shape s = o.items[i].shape;
+        const bool vector = role_is_norm(o.items[i].role);
+        parts[i].name = o.items[i].name;
+        parts[i].shape[0] = vector ? s.columns : s.rows;
+        parts[i].shape[1] = vector ? SAFETENSORS_VECTOR : s.columns;
+    }
+    TRY(path_join(folder, HF_WEIGHTS, &path, st));
+    const struct safetensors_source source = {
+        .type = e->type == QUANT_F16 ? SAFETENSORS_F16 : SAFETENSORS_F32, .self = &o, .get = part_get
+    };
+    TRY(safetensors_save(path.data, parts, o.n, &source, st));
+out:
+    mem_free(parts);
     str_release(&path);
-    str_release(&header);
-    work_free(&w);
-    mem_free(items);
+    work_free(&o.work);
+    mem_free(o.items);
     return rc;
 }
 
@@ -287,7 +293,7 @@ int export_hf(const struct export *e, const char *folder, struct status *st)
         TRY(hf_files_copy(e->from_path, to.temporary.data, st));
     else
         TRY(hf_tokenizer_save(&e->from->file, to.temporary.data, st));
-    TRY(weights_write(e, to.temporary.data, st));
+    TRY(weights_save(e, to.temporary.data, st));
     TRY(folder_out_commit(&to, st));
 out:
     folder_out_close(&to);

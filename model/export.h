@@ -12,8 +12,7 @@
 #include <stdint.h>
 
 /* Rows first … first + n - 1 of a tensor to out[n, columns], in the order of a GGUF file. Tensors are asked
- * for in no fixed order, the rows of one in ascending order and once; n is at most
- * EXPORT_VALUES_MAX / columns, or the size of a head. */
+ * for in no fixed order, the rows of one in ascending order and once. */
 typedef int (*export_rows)(void *self, enum tensor_role role, uint32_t block, uint32_t first, uint32_t n,
                            float *out, struct status *st);
 #define EXPORT_VALUES_MAX ((uint32_t)1 << 20)

@@ -302,24 +302,39 @@ int safetensors_i32(const struct safetensors_tensor *t, int32_t *out, struct sta
 
 /* ---- writing ---- */
 
-static int places_compare(const void *a, const void *b)
+static bool is_vector(const struct safetensors_part *p)
 {
-    const struct safetensors_place *const *x = a, *const *y = b;
+    return p->shape[1] == SAFETENSORS_VECTOR;
+}
+
+static uint64_t columns_of(const struct safetensors_part *p)
+{
+    return is_vector(p) ? 1 : p->shape[1];
+}
+
+static uint64_t values_of(const struct safetensors_part *p)
+{
+    return p->shape[0] * columns_of(p);
+}
+
+static int parts_compare(const void *a, const void *b)
+{
+    const struct safetensors_part *const *x = a, *const *y = b;
     return strcmp((*x)->name, (*y)->name);
 }
 
-/* Pointers to the places in byte order of their names. */
-static int places_sort(const struct safetensors_place *places, size_t n,
-                       const struct safetensors_place ***out, struct status *st)
+/* Pointers to the parts in byte order of their names. */
+static int parts_sort(const struct safetensors_part *parts, size_t n, const struct safetensors_part ***out,
+                      struct status *st)
 {
     int rc = 0;
-    const struct safetensors_place **sorted = mem_calloc(n, sizeof *sorted);
+    const struct safetensors_part **sorted = mem_calloc(n, sizeof *sorted);
     if (!sorted)
         FAIL(st, RC_NOMEM, "no memory for %zu tensors", n);
     for (size_t i = 0; i < n; i++)
-        sorted[i] = &places[i];
+        sorted[i] = &parts[i];
     if (n)
-        qsort(sorted, n, sizeof *sorted, places_compare);
+        qsort(sorted, n, sizeof *sorted, parts_compare);
     for (size_t i = 0; i < n; i++) {
         TRY(name_check(sorted[i]->name, st));
         if (strcmp(sorted[i]->name, metadata_key) == 0 ||
@@ -333,6 +348,13 @@ out:
     return rc;
 }
 
+static struct json *single(uint64_t a)
+{
+    struct json *one = json_array();
+    json_push(one, json_of_int((int64_t)a));
+    return one;
+}
+
 static struct json *pair(uint64_t a, uint64_t b)
 {
     struct json *both = json_array();
@@ -341,30 +363,24 @@ static struct json *pair(uint64_t a, uint64_t b)
     return both;
 }
 
-static struct json *one(uint64_t a)
-{
-    struct json *alone = json_array();
-    json_push(alone, json_of_int((int64_t)a));
-    return alone;
-}
-
-static int header_write(const struct safetensors_place *const *sorted, size_t n, struct str *out,
-                        struct status *st)
+static int header_write(const struct safetensors_part *const *sorted, size_t n, enum safetensors_type type,
+                        struct str *out, struct status *st)
 {
     int rc = 0;
     uint64_t at = 0;
+    const uint64_t each = types[type].size;
     struct json *header = json_object(), *metadata = json_object();
     json_put_text(metadata, "format", "pt");
     json_put(header, metadata_key, metadata);
     for (size_t i = 0; i < n; i++) {
-        const struct safetensors_place *p = sorted[i];
-        const uint64_t max = (uint64_t)JSON_INT_MAX - at, each = types[p->type].size;
-        if (p->shape[1] && p->shape[0] > max / each / p->shape[1])
+        const struct safetensors_part *p = sorted[i];
+        const uint64_t max = (uint64_t)JSON_INT_MAX - at;
+        if (columns_of(p) && p->shape[0] > max / each / columns_of(p))
             FAIL(st, RC_LIMIT, "tensor '%s' is larger than an offset counts", p->name);
-        uint64_t end = at + p->shape[0] * p->shape[1] * each;
+        uint64_t end = at + values_of(p) * each;
         struct json *entry = json_object();
-        json_put_text(entry, "dtype", types[p->type].name);
-        json_put(entry, "shape", p->vector ? one(p->shape[1]) : pair(p->shape[0], p->shape[1]));
+        json_put_text(entry, "dtype", types[type].name);
+        json_put(entry, "shape", is_vector(p) ? single(p->shape[0]) : pair(p->shape[0], p->shape[1]));
         json_put(entry, "data_offsets", pair(at, end));
         json_put(header, p->name, entry);
         at = end;
@@ -379,47 +395,69 @@ out:
     return rc;
 }
 
-int safetensors_header(const struct safetensors_place *places, size_t n, struct str *out,
-                       const struct safetensors_place ***order, struct status *st)
+int safetensors_write(const struct safetensors_part *parts, size_t n, struct str *out, struct status *st)
 {
     int rc = 0;
     struct str header = { 0 };
-    const struct safetensors_place **sorted = NULL;
+    const struct safetensors_part **sorted = NULL;
     if (n >= SAFETENSORS_TENSORS_MAX)
         FAIL(st, RC_LIMIT, "%zu tensors and metadata, over %d", n, SAFETENSORS_TENSORS_MAX);
-    TRY(places_sort(places, n, &sorted, st));
-    TRY(header_write(sorted, n, &header, st));
+    TRY(parts_sort(parts, n, &sorted, st));
+    TRY(header_write(sorted, n, SAFETENSORS_F32, &header, st));
     const uint64_t length = header.size;
     str_add(out, &length, LENGTH_BYTES);
     str_add(out, header.data, header.size);
+    for (size_t i = 0; i < n; i++)
+        str_add(out, sorted[i]->data, (size_t)values_of(sorted[i]) * sizeof(float));
     TRY(str_check(out, st));
-    *order = sorted;
-    sorted = NULL;
 out:
     str_release(&header);
     mem_free(sorted);
     return rc;
 }
 
-int safetensors_write(const struct safetensors_part *parts, size_t n, struct str *out, struct status *st)
+/* n values as f16, from the start of the array on. */
+static void halves_pack(float *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const uint16_t half = f16_of_f32(values[i]);
+        memcpy((uint8_t *)values + i * sizeof half, &half, sizeof half);
+    }
+}
+
+int safetensors_save(const char *path, const struct safetensors_part *parts, size_t n,
+                     const struct safetensors_source *source, struct status *st)
 {
     int rc = 0;
-    const struct safetensors_place **order = NULL;
-    struct safetensors_place *places = mem_calloc(n, sizeof *places);
-    if (!places)
-        FAIL(st, RC_NOMEM, "no memory for %zu tensors", n);
+    struct str header = { 0 };
+    struct file_writer *file = NULL;
+    const struct safetensors_part **sorted = NULL;
+    float *values = NULL;
+    uint64_t most = 0;
+    if (n >= SAFETENSORS_TENSORS_MAX)
+        FAIL(st, RC_LIMIT, "%s: %zu tensors and metadata, over %d", path, n, SAFETENSORS_TENSORS_MAX);
+    TRY(parts_sort(parts, n, &sorted, st));
+    TRY(header_write(sorted, n, source->type, &header, st));
     for (size_t i = 0; i < n; i++)
-        places[i] = (struct safetensors_place){ .name = parts[i].name,
-                                                .type = SAFETENSORS_F32,
-                                                .shape = { parts[i].shape[0], parts[i].shape[1] } };
-    TRY(safetensors_header(places, n, out, &order, st));
+        most = values_of(&parts[i]) > most ? values_of(&parts[i]) : most;
+    values = mem_calloc(most, sizeof *values);
+    if (!values)
+        FAIL(st, RC_NOMEM, "%s: no memory for its largest tensor", path);
+    const uint64_t length = header.size;
+    TRY(file_writer_open(path, &file, st));
+    TRY(file_writer_put(file, &length, LENGTH_BYTES, st));
+    TRY(file_writer_put(file, header.data, header.size, st));
     for (size_t i = 0; i < n; i++) {
-        const struct safetensors_part *p = &parts[order[i] - places];
-        str_add(out, p->data, (size_t)(p->shape[0] * p->shape[1]) * sizeof(float));
+        TRY(source->get(source->self, (size_t)(sorted[i] - parts), values, st));
+        if (source->type == SAFETENSORS_F16)
+            halves_pack(values, (size_t)values_of(sorted[i]));
+        TRY(file_writer_put(file, values, (size_t)values_of(sorted[i]) * types[source->type].size, st));
     }
-    TRY(str_check(out, st));
+    TRY(file_writer_finish(file, 0644, st));
 out:
-    mem_free(order);
-    mem_free(places);
+    file_writer_close(file);
+    str_release(&header);
+    mem_free(sorted);
+    mem_free(values);
     return rc;
 }

@@ -1,13 +1,12 @@
 /* safetensors: u64 little-endian header length, a JSON header, data. Read: F32, F16, BF16, I32, I64. Written:
- * F32 (a header of F16 too), keys in byte order, header padded with blanks to 8 bytes, metadata
- * {"format":"pt"}: equal tensors give equal bytes. */
+ * F32, keys in byte order, header padded with blanks to 8 bytes, metadata {"format":"pt"}: equal tensors give
+ * equal bytes. */
 #ifndef LETHE_MODEL_SAFETENSORS_H
 #define LETHE_MODEL_SAFETENSORS_H
 
 #include "base/file.h"
 #include "base/str.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,25 +43,23 @@ MUST_USE int safetensors_f32(const struct safetensors_tensor *t, float *out, str
 /* All values as i32 to out[t->n]. RC_FORMAT: one does not fit; RC_UNSUPPORTED: not an integer type. */
 MUST_USE int safetensors_i32(const struct safetensors_tensor *t, int32_t *out, struct status *st);
 
-/* A tensor of a header. */
-struct safetensors_place {
-    const char *name; /* ASCII */
-    enum safetensors_type type;
-    uint64_t shape[2];
-    bool vector; /* of one dimension, shape[1] */
-};
-/* Appends length and header alone. *order: the places as their data then follow; mem_free it. RC_ARG: a name
- * twice. */
-MUST_USE int safetensors_header(const struct safetensors_place *places, size_t n, struct str *out,
-                                const struct safetensors_place ***order, struct status *st);
-
+#define SAFETENSORS_VECTOR UINT64_MAX /* there is no second dimension */
 struct safetensors_part {
-    const char *name; /* ASCII */
-    uint64_t shape[2];
+    const char *name;  /* ASCII */
+    uint64_t shape[2]; /* shape[1] may be SAFETENSORS_VECTOR */
     const float *data; /* [shape[0], shape[1]] */
 };
 /* Appends the whole file; `parts` in any order. RC_ARG: a name twice. */
 MUST_USE int safetensors_write(const struct safetensors_part *parts, size_t n, struct str *out,
                                struct status *st);
+/* The same into a file, with one tensor at a time in memory: `get` gives the values of a part, whose data are
+ * not read. F16: rounded to the nearest. */
+struct safetensors_source {
+    enum safetensors_type type; /* F32 or F16 */
+    void *self;
+    int (*get)(void *self, size_t part, float *out, struct status *st);
+};
+MUST_USE int safetensors_save(const char *path, const struct safetensors_part *parts, size_t n,
+                              const struct safetensors_source *source, struct status *st);
 
 #endif
