@@ -143,7 +143,7 @@ static int model_file_open(struct bench *b, struct status *st)
     struct source from = { 0 };
     TRY(session_open(&b->common, b->model, true, NULL, NULL, &b->session, st));
     TRY(source_open(b->model, &from, st));
-    info_types(&from.file, &b->types);
+    info_types(&from.gguf, &b->types);
     b->blocks_whole = model_get_hyper(b->session.model)->blocks;
 out:
     source_close(&from);

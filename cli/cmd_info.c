@@ -36,16 +36,16 @@ static int facts_open(const char *path, struct facts *f, struct status *st)
 {
     int rc = 0;
     TRY(source_open(path, &f->from, st));
-    rc = hyper_parse(&f->from.file, &f->hyper, st);
+    rc = hyper_parse(&f->from.gguf, &f->hyper, st);
     if (!rc)
-        rc = tokenizer_open(&f->from.file, &f->tokenizer, st);
+        rc = tokenizer_open(&f->from.gguf, &f->tokenizer, st);
     if (rc)
         status_prefix(st, "%s", path);
     TRY(rc);
     TRY(model_plan(path, &f->plan, st));
     TRY(path_digest(path, &f->digest, st));
-    if (gguf_find(&f->from.file, "tokenizer.chat_template"))
-        TRY(gguf_get_text(&f->from.file, "tokenizer.chat_template", &f->chat, st));
+    if (gguf_find(&f->from.gguf, "tokenizer.chat_template"))
+        TRY(gguf_get_text(&f->from.gguf, "tokenizer.chat_template", &f->chat, st));
 out:
     return rc;
 }
@@ -81,7 +81,7 @@ static int facts_print(const struct facts *f, bool as_json, struct status *st)
     struct hash tokens = tokenizer_digest(f->tokenizer);
     struct hash chat = sha256_of(f->chat.s ? f->chat.s : "", f->chat.n);
     uint64_t scoring = model_lm_plan(h, &(struct lm_options){ 0 }, 0);
-    info_types(&f->from.file, &types);
+    info_types(&f->from.gguf, &types);
     json_put_text(root, "architecture", h->arch);
     json_put_int(root, "parameters", (int64_t)f->plan.parameters);
     json_put_int(root, "blocks", h->blocks);

@@ -110,9 +110,9 @@ static int run(const char *model, const char *text, const char *data, uint32_t n
     struct template *chat = NULL;
     struct json *line = NULL;
     TRY(source_open(model, &from, st));
-    rc = hyper_parse(&from.file, &hyper, st);
+    rc = hyper_parse(&from.gguf, &hyper, st);
     if (!rc)
-        rc = tokenizer_open(&from.file, &t, st);
+        rc = tokenizer_open(&from.gguf, &t, st);
     if (rc)
         status_prefix(st, "%s", model);
     TRY(rc);
@@ -123,8 +123,8 @@ static int run(const char *model, const char *text, const char *data, uint32_t n
     TRY(line_find(data, number, &line, st));
     struct status unread = { 0 };
     struct gguf_text chat_text;
-    if (gguf_find(&from.file, "tokenizer.chat_template")) {
-        TRY(gguf_get_text(&from.file, "tokenizer.chat_template", &chat_text, st));
+    if (gguf_find(&from.gguf, "tokenizer.chat_template")) {
+        TRY(gguf_get_text(&from.gguf, "tokenizer.chat_template", &chat_text, st));
         if (template_parse(chat_text.s, chat_text.n, &chat, &unread) != 0)
             chat = NULL; /* only a line of messages needs one, and says so */
     }

@@ -98,7 +98,7 @@ static int run_open(struct run *r, struct status *st)
             FAIL(st, RC_ARG, "suite '%s' has %zu clusters: the check wants %d", r->suites.sets[i].id,
                  r->suites.sets[i].clusters, CLUSTERS_MIN);
     TRY(source_open(r->c->model, &r->from, st));
-    rc = hyper_parse(&r->from.file, &r->hyper, st);
+    rc = hyper_parse(&r->from.gguf, &r->hyper, st);
     if (rc)
         status_prefix(st, "%s", r->c->model);
     TRY(rc);

@@ -133,8 +133,8 @@ static void keys_copy(const struct export *e, struct gguf_keys *out)
     static const char *const OWN[] = { "general.file_type", "general.alignment",
                                        "general.quantization_version" };
     static const uint32_t FILE_TYPES[] = { [QUANT_F32] = 0, [QUANT_F16] = 1, [QUANT_Q8_0] = 7 };
-    for (size_t i = 0; i < e->from->file.entries_n; i++) {
-        const struct gguf_entry *entry = &e->from->file.entries[i];
+    for (size_t i = 0; i < e->from->gguf.entries_n; i++) {
+        const struct gguf_entry *entry = &e->from->gguf.entries[i];
         bool own = false;
         for (size_t k = 0; k < sizeof OWN / sizeof *OWN; k++)
             own = own || gguf_text_is(entry->key, OWN[k]);
@@ -288,11 +288,11 @@ int export_hf(const struct export *e, const char *folder, struct status *st)
         FAIL(st, RC_UNSUPPORTED, "a Hugging Face directory holds f32 or f16, %s is of GGUF files",
              quant_name(e->type));
     TRY(folder_out_open(folder, &to, st));
-    TRY(hf_config_save(&e->from->file, e->hyper, e->type == QUANT_F16, to.temporary.data, st));
+    TRY(hf_config_save(&e->from->gguf, e->hyper, e->type == QUANT_F16, to.temporary.data, st));
     if (e->from->folder)
         TRY(hf_files_copy(e->from_path, to.temporary.data, st));
     else
-        TRY(hf_tokenizer_save(&e->from->file, to.temporary.data, st));
+        TRY(hf_tokenizer_save(&e->from->gguf, to.temporary.data, st));
     TRY(weights_save(e, to.temporary.data, st));
     TRY(folder_out_commit(&to, st));
 out:

@@ -21,14 +21,14 @@ struct model {
     struct weights weights;
 };
 
-static int plan_get(const struct model_hyper *h, const struct source *from, struct model_plan *out,
+static int plan_get(const struct model_hyper *h, const struct source *file, struct model_plan *out,
                     struct status *st)
 {
     int rc = 0;
     struct model_plan plan = { .parameters = hyper_parameters(h) };
     if (h->head_size > 256 || h->head_size % 2 != 0)
         FAIL(st, RC_UNSUPPORTED, "heads of %" PRIu32 ", even and up to 256 are served", h->head_size);
-    TRY(weights_plan(h, from, &plan, st));
+    TRY(weights_plan(h, file, &plan, st));
     *out = plan;
 out:
     return rc;
@@ -37,17 +37,17 @@ out:
 int model_plan(const char *path, struct model_plan *out, struct status *st)
 {
     int rc = 0;
-    struct source from = { 0 };
+    struct source file = { 0 };
     struct model_hyper hyper;
     bool named = true;
-    TRY(source_open(path, &from, st));
+    TRY(source_open(path, &file, st));
     named = false;
-    TRY(hyper_parse(&from.file, &hyper, st));
-    TRY(plan_get(&hyper, &from, out, st));
+    TRY(hyper_parse(&file.gguf, &hyper, st));
+    TRY(plan_get(&hyper, &file, out, st));
 out:
     if (rc != 0 && !named)
         status_prefix(st, "%s", path);
-    source_close(&from);
+    source_close(&file);
     return rc;
 }
 
@@ -93,16 +93,16 @@ out:
     return rc;
 }
 
-static int parts_open(struct model *m, const struct source *from, const struct model_options *options,
+static int parts_open(struct model *m, const struct source *file, const struct model_options *options,
                       struct status *st)
 {
     int rc = 0;
     const bool turned = options && options->train && op_choose(m->g, OP_matmul, PASS_bwd0) == VARIANT_uniform;
-    TRY(hyper_parse(&from->file, &m->hyper, st));
-    TRY(plan_get(&m->hyper, from, &m->plan, st));
-    TRY(text_open(m, &from->file, st));
+    TRY(hyper_parse(&file->gguf, &m->hyper, st));
+    TRY(plan_get(&m->hyper, file, &m->plan, st));
+    TRY(text_open(m, &file->gguf, st));
     TRY(memory_check(m, options, turned, st));
-    TRY(weights_open(m->g, &m->hyper, from, turned, options ? options->sink : NULL, &m->weights, st));
+    TRY(weights_open(m->g, &m->hyper, file, turned, options ? options->sink : NULL, &m->weights, st));
 out:
     return rc;
 }
@@ -112,7 +112,7 @@ int model_open(const char *path, struct gpu *g, const struct model_options *opti
 {
     int rc = 0;
     const size_t path_bytes = strlen(path) + 1;
-    struct source from = { 0 };
+    struct source file = { 0 };
     bool named = true;
     struct model *m = mem_calloc(1, sizeof *m);
     if (!m)
@@ -122,15 +122,15 @@ int model_open(const char *path, struct gpu *g, const struct model_options *opti
     if (!m->path)
         FAIL(st, RC_NOMEM, "no memory for a model");
     memcpy(m->path, path, path_bytes);
-    TRY(source_open(path, &from, st));
+    TRY(source_open(path, &file, st));
     named = false;
-    TRY(parts_open(m, &from, options, st));
+    TRY(parts_open(m, &file, options, st));
     *out = m;
     m = NULL;
 out:
     if (rc != 0 && !named)
         status_prefix(st, "%s", path);
-    source_close(&from);
+    source_close(&file);
     model_close(m);
     return rc;
 }

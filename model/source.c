@@ -100,7 +100,7 @@ static int metadata_make(const char *folder, const struct documents *d, const st
         status_prefix(st, "%s/%s", folder, name);
     TRY(rc);
     TRY(gguf_header_write(&keys, NULL, 0, GGUF_ALIGNMENT, &s->header, st));
-    TRY(gguf_parse((const uint8_t *)s->header.data, s->header.size, &s->file, st));
+    TRY(gguf_parse((const uint8_t *)s->header.data, s->header.size, &s->gguf, st));
 out:
     str_release(&keys.bytes);
     return rc;
@@ -282,8 +282,8 @@ static int tensors_make(struct source *s, const struct model_hyper *h, struct st
             TRY(tensor_take(s, h, role, block, &tensors[role_index(h, role, block)], st));
     }
     TRY(others_check(s, h, st));
-    rc = gguf_tensors_set(&s->file, tensors, n, st);
-    tensors = NULL; /* s->file has it, whatever came of it */
+    rc = gguf_tensors_set(&s->gguf, tensors, n, st);
+    tensors = NULL; /* s->gguf has it, whatever came of it */
 out:
     mem_free(tensors);
     return rc;
@@ -319,7 +319,7 @@ int source_open(const char *path, struct source *out, struct status *st)
     if (path_is_dir(path))
         TRY(folder_open(path, &s, st));
     else
-        TRY(gguf_open(path, &s.file, st));
+        TRY(gguf_open(path, &s.gguf, st));
     *out = s;
     s = (struct source){ 0 };
 out:
@@ -329,7 +329,7 @@ out:
 
 void source_close(struct source *s)
 {
-    gguf_close(&s->file);
+    gguf_close(&s->gguf);
     for (size_t i = 0; i < s->shards_n; i++)
         safetensors_close(&s->shards[i]);
     mem_free(s->shards);
@@ -341,7 +341,7 @@ void source_close(struct source *s)
 void source_f32(const struct source *s, const struct model_hyper *h, enum tensor_role role, uint32_t block,
                 uint64_t first, uint64_t n, float *out)
 {
-    const struct gguf_tensor *t = role_tensor(&s->file, role, block);
+    const struct gguf_tensor *t = role_tensor(&s->gguf, role, block);
     const struct quant_type *type = quant_find(t->type);
     if (!s->folder || (role != ROLE_Q && role != ROLE_K)) {
         quant_rows(type, t->data, t->shape[0], first, n, out);
@@ -355,7 +355,7 @@ void source_f32(const struct source *s, const struct model_hyper *h, enum tensor
 void source_halves(const struct source *s, const struct model_hyper *h, enum tensor_role role, uint32_t block,
                    uint64_t first, uint64_t n, uint16_t *out)
 {
-    const struct gguf_tensor *t = role_tensor(&s->file, role, block);
+    const struct gguf_tensor *t = role_tensor(&s->gguf, role, block);
     const size_t row = (size_t)t->shape[0] * sizeof *out;
     for (uint64_t r = 0; r < n; r++) {
         const uint32_t at = (uint32_t)(first + r);

@@ -15,9 +15,9 @@
 #include <stdint.h>
 
 struct source {
-    struct gguf file;
+    struct gguf gguf;
     bool folder; /* a Hugging Face directory: rows of q and k stand in its order (role_row_hf) */
-    /* What a directory's `file` points into. */
+    /* What a directory's `gguf` points into. */
     struct safetensors *shards; /* [shards_n] */
     size_t shards_n;
     struct str header;

@@ -33,6 +33,7 @@ static bool role_is_turned(const struct model_hyper *h, enum tensor_role role)
 /* A tensor on the device: bytes of its parts, each aligned. */
 struct layout {
     const struct source *from;
+    const struct model_hyper *h;
     enum tensor_role role;
     uint32_t block;
     const struct gguf_tensor *tensor;
@@ -47,14 +48,15 @@ static uint64_t aligned(uint64_t bytes)
     return (bytes + ALIGN - 1) / ALIGN * ALIGN;
 }
 
-static int layout_get(const struct model_hyper *h, const struct source *from, enum tensor_role role,
+static int layout_get(const struct model_hyper *h, const struct source *file, enum tensor_role role,
                       uint32_t block, bool turned, struct layout *out, struct status *st)
 {
     int rc = 0;
-    struct layout l = { .from = from,
+    struct layout l = { .from = file,
+                        .h = h,
                         .role = role,
                         .block = block,
-                        .tensor = role_tensor(&from->file, role, block),
+                        .tensor = role_tensor(&file->gguf, role, block),
                         .shape = role_shape(h, role),
                         .norm = role_is_norm(role) };
     if (!l.tensor)
@@ -79,7 +81,7 @@ out:
     return rc;
 }
 
-int weights_plan(const struct model_hyper *h, const struct source *from, struct model_plan *out,
+int weights_plan(const struct model_hyper *h, const struct source *file, struct model_plan *out,
                  struct status *st)
 {
     int rc = 0;
@@ -91,7 +93,7 @@ int weights_plan(const struct model_hyper *h, const struct source *from, struct 
             struct layout l;
             if (!role_in_buffer(h, (enum tensor_role)r, i))
                 continue;
-            TRY(layout_get(h, from, (enum tensor_role)r, i < h->blocks ? (uint32_t)i : 0, true, &l, st));
+            TRY(layout_get(h, file, (enum tensor_role)r, i < h->blocks ? (uint32_t)i : 0, true, &l, st));
             bytes += l.units + l.groups;
             turned += l.turned;
             widest = l.shape.columns > widest ? l.shape.columns : widest;
@@ -159,8 +161,7 @@ out:
 }
 
 /* Rows first … first + n - 1 in the form that weight_pack takes; rows up to a whole panel are zero. */
-static void rows_get(const struct model_hyper *h, const struct layout *l, uint64_t first, uint32_t n,
-                     struct staging *s)
+static void rows_get(const struct layout *l, uint64_t first, uint32_t n, struct staging *s)
 {
     const uint32_t columns = l->shape.columns, whole = (n + WEIGHT_PANEL - 1) / WEIGHT_PANEL * WEIGHT_PANEL;
     const size_t from = (size_t)n * columns, to = (size_t)whole * columns;
@@ -168,12 +169,12 @@ static void rows_get(const struct model_hyper *h, const struct layout *l, uint64
     uint16_t *halves = (uint16_t *)s->values;
     switch (l->type->weight) {
     case WEIGHT_f32:
-        source_f32(l->from, h, l->role, l->block, first, n, s->values);
+        source_f32(l->from, l->h, l->role, l->block, first, n, s->values);
         memset(s->values + from, 0, (to - from) * sizeof(float));
         break;
     case WEIGHT_f16:
     case WEIGHT_bf16:
-        source_halves(l->from, h, l->role, l->block, first, n, halves);
+        source_halves(l->from, l->h, l->role, l->block, first, n, halves);
         memset(halves + from, 0, (to - from) * sizeof *halves);
         break;
     default:
@@ -196,11 +197,10 @@ static struct weight_rows rows_at(const struct layout *l, const struct staging *
 }
 
 /* The copies of one tensor. A turned head is turned chunk by chunk, since its products take it so. */
-static int tensor_upload(struct gpu *g, const struct model_hyper *h, const struct layout *l,
-                         const struct gpu_buffer *to, uint64_t at, struct staging *s, struct status *st)
+static int tensor_upload(struct gpu *g, const struct layout *l, bool head, const struct gpu_buffer *to,
+                         uint64_t at, struct staging *s, struct status *st)
 {
     int rc = 0;
-    const bool head = l->role == ROLE_EMBEDDING || l->role == ROLE_HEAD;
     const enum weight w = l->type->weight;
     const uint32_t columns = l->shape.columns, rows = l->shape.rows;
     const uint64_t turned_at = at + l->units + l->groups;
@@ -208,7 +208,7 @@ static int tensor_upload(struct gpu *g, const struct model_hyper *h, const struc
         TRY(turned_room(s, weight_units_bytes(w, rows, columns), st));
     for (uint32_t first = 0; first < rows; first += ROWS_A_TIME) {
         const uint32_t n = rows - first < ROWS_A_TIME ? rows - first : ROWS_A_TIME;
-        rows_get(h, l, first, n, s);
+        rows_get(l, first, n, s);
         if (l->turned && head)
             TRY(turned_room(s, weight_units_bytes(w, n, columns), st));
         for (uint32_t r = 0; r < n; r += WEIGHT_PANEL) {
@@ -232,15 +232,15 @@ out:
     return rc;
 }
 
-static int norm_upload(struct gpu *g, const struct model_hyper *h, const struct layout *l,
-                       const struct gpu_buffer *to, uint64_t at, struct staging *s, struct status *st)
+static int norm_upload(struct gpu *g, const struct layout *l, const struct gpu_buffer *to, uint64_t at,
+                       struct staging *s, struct status *st)
 {
-    source_f32(l->from, h, l->role, l->block, 0, l->shape.rows, s->values);
+    source_f32(l->from, l->h, l->role, l->block, 0, l->shape.rows, s->values);
     return gpu_write(g, to, at, s->values, (uint64_t)l->shape.rows * l->shape.columns * sizeof(float), st);
 }
 
 /* Buffer i with all that belongs in it. */
-static int buffer_open(struct weights *w, const struct model_hyper *h, const struct source *from, size_t i,
+static int buffer_open(struct weights *w, const struct model_hyper *h, const struct source *file, size_t i,
                        bool turned, struct staging *s, struct status *st)
 {
     int rc = 0;
@@ -250,7 +250,7 @@ static int buffer_open(struct weights *w, const struct model_hyper *h, const str
     for (int r = 0; r < ROLES; r++) {
         if (!role_in_buffer(h, (enum tensor_role)r, i))
             continue;
-        TRY(layout_get(h, from, (enum tensor_role)r, block, turned, &layouts[r], st));
+        TRY(layout_get(h, file, (enum tensor_role)r, block, turned, &layouts[r], st));
         bytes += layouts[r].units + layouts[r].groups + layouts[r].turned;
     }
     TRY(gpu_alloc(w->g, bytes, "weights", &w->buffers[i], st));
@@ -261,9 +261,9 @@ static int buffer_open(struct weights *w, const struct model_hyper *h, const str
         if (!role_in_buffer(h, (enum tensor_role)r, i))
             continue;
         if (l->norm)
-            TRY(norm_upload(w->g, h, l, &w->buffers[i], at, s, st));
+            TRY(norm_upload(w->g, l, &w->buffers[i], at, s, st));
         else
-            TRY(tensor_upload(w->g, h, l, &w->buffers[i], at, s, st));
+            TRY(tensor_upload(w->g, l, r == ROLE_EMBEDDING || r == ROLE_HEAD, &w->buffers[i], at, s, st));
         file_map_forget(l->tensor->data, l->tensor->size);
         w->places[(size_t)block * ROLES + (size_t)r] = (struct model_weight){
             .format = l->norm ? WEIGHT_f32 : l->type->weight,
@@ -277,7 +277,7 @@ out:
     return rc;
 }
 
-int weights_open(struct gpu *g, const struct model_hyper *h, const struct source *from, bool turned,
+int weights_open(struct gpu *g, const struct model_hyper *h, const struct source *file, bool turned,
                  struct event_sink *sink, struct weights *out, struct status *st)
 {
     int rc = 0;
@@ -289,7 +289,7 @@ int weights_open(struct gpu *g, const struct model_hyper *h, const struct source
         FAIL(st, RC_NOMEM, "no memory for a table of tensors");
     TRY(staging_open(h, &s, st));
     for (size_t i = 0; i < w.buffers_n; i++) {
-        TRY(buffer_open(&w, h, from, i, turned, &s, st));
+        TRY(buffer_open(&w, h, file, i, turned, &s, st));
         event_progress(sink, "load", i + 1, w.buffers_n);
     }
     if (h->tied_head)

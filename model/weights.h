@@ -17,10 +17,10 @@ struct weights {
 
 /* RC_UNSUPPORTED: widths that no format holds, or a type that is not read. Fills `out` but for its
  * parameters. */
-MUST_USE int weights_plan(const struct model_hyper *h, const struct source *from, struct model_plan *out,
+MUST_USE int weights_plan(const struct model_hyper *h, const struct source *file, struct model_plan *out,
                           struct status *st);
 /* Takes memory and uploads; `turned`: with the copies for gradients. */
-MUST_USE int weights_open(struct gpu *g, const struct model_hyper *h, const struct source *from, bool turned,
+MUST_USE int weights_open(struct gpu *g, const struct model_hyper *h, const struct source *file, bool turned,
                           struct event_sink *sink, struct weights *out, struct status *st);
 void weights_close(struct weights *w);
 

@@ -148,7 +148,7 @@ static void written_open(struct written *w, const char *model, const char *adapt
 {
     *w = (struct written){ 0 };
     OK(source_open(model, &w->from, &st));
-    OK(hyper_parse(&w->from.file, &w->hyper, &st));
+    OK(hyper_parse(&w->from.gguf, &w->hyper, &st));
     if (adapter)
         OK(adapter_load(adapter, &w->hyper, &w->adapter, &st));
     w->merge = (struct merge){ &w->from, &w->hyper, adapter ? &w->adapter : NULL };
@@ -169,7 +169,7 @@ static void written_close(struct written *w)
 static struct hash tokens_digest(const struct source *s)
 {
     struct tokenizer *t = NULL;
-    OK(tokenizer_open(&s->file, &t, &st));
+    OK(tokenizer_open(&s->gguf, &t, &st));
     const struct hash d = tokenizer_digest(t);
     tokenizer_close(t);
     return d;
@@ -181,7 +181,7 @@ static float *values_of(const char *path, size_t *n)
     struct source s = { 0 };
     struct model_hyper h;
     OK(source_open(path, &s, &st));
-    OK(hyper_parse(&s.file, &h, &st));
+    OK(hyper_parse(&s.gguf, &h, &st));
     float *out = mem_calloc(hyper_parameters(&h), sizeof *out);
     *n = 0;
     for (int r = 0; r < ROLES; r++) {
@@ -207,8 +207,8 @@ static void same_model(const char *a, const char *b, bool exact)
     size_t n = 0, m = 0;
     OK(source_open(a, &x, &st));
     OK(source_open(b, &y, &st));
-    OK(hyper_parse(&x.file, &hx, &st));
-    OK(hyper_parse(&y.file, &hy, &st));
+    OK(hyper_parse(&x.gguf, &hx, &st));
+    OK(hyper_parse(&y.gguf, &hy, &st));
     hyper_keys(&hx, &kx);
     hyper_keys(&hy, &ky);
     ck_assert(kx.bytes.size == ky.bytes.size && memcmp(kx.bytes.data, ky.bytes.data, kx.bytes.size) == 0);
@@ -217,8 +217,8 @@ static void same_model(const char *a, const char *b, bool exact)
     str_release(&ky.bytes);
     const struct hash dx = tokens_digest(&x), dy = tokens_digest(&y);
     ck_assert(hash_equal(&dx, &dy));
-    OK(gguf_get_text(&x.file, "tokenizer.chat_template", &tx, &st));
-    OK(gguf_get_text(&y.file, "tokenizer.chat_template", &ty, &st));
+    OK(gguf_get_text(&x.gguf, "tokenizer.chat_template", &tx, &st));
+    OK(gguf_get_text(&y.gguf, "tokenizer.chat_template", &ty, &st));
     ck_assert(tx.n == ty.n && memcmp(tx.s, ty.s, tx.n) == 0);
     float *vx = values_of(a, &n), *vy = values_of(b, &m);
     ck_assert_uint_eq(n, m);
@@ -399,7 +399,7 @@ static void lines_equal(const char *model, const char *file, const char *key, si
     const char *line;
     size_t n, count = 0;
     OK(source_open(model, &s, &st));
-    OK(tokenizer_open(&s.file, &t, &st));
+    OK(tokenizer_open(&s.gguf, &t, &st));
     OK(file_read(file, 1 << 24, &text, &st));
     struct lines lines = { .data = str_text(&text), .size = text.size };
     for (; lines_next(&lines, &line, &n, &st); count++) {
@@ -422,12 +422,12 @@ START_TEST(tokens_are_those_of_the_library)
     lines_equal(HF "sharded", HF "tokens.jsonl", "sharded", 104);
     lines_equal(HF "single", HF "tokens.jsonl", "single", 104);
     OK(source_open(HF "single", &s, &st));
-    OK(tokenizer_open(&s.file, &t, &st));
+    OK(tokenizer_open(&s.gguf, &t, &st));
     ck_assert(tokenizer_adds_bos(t) && tokenizer_bos(t) == 1 && tokenizer_eos(t) == 2);
     OK(tokenizer_tok(t, "a", 1, &got, &st));
     ck_assert(got.n == 2 && got.ids[0] == 1 && got.ids[1] == 67);
     uint32_t turn = 0;
-    OK(gguf_get_u32(&s.file, "tokenizer.ggml.eot_token_id", &turn, &st));
+    OK(gguf_get_u32(&s.gguf, "tokenizer.ggml.eot_token_id", &turn, &st));
     ck_assert_uint_eq(turn, 0);
     tokens_release(&got);
     tokenizer_close(t);
@@ -451,7 +451,7 @@ START_TEST(the_real_vocabulary_as_a_directory)
     struct source from = { 0 }, back = { 0 };
     struct model_hyper h;
     OK(source_open(model_path(), &from, &st));
-    OK(hyper_parse(&from.file, &h, &st));
+    OK(hyper_parse(&from.gguf, &h, &st));
     struct model_hyper small = h;
     small.blocks = 1;
     small.width = small.mlp = 32;
@@ -609,7 +609,7 @@ START_TEST(what_is_not_honoured_is_refused)
     ck_assert_msg(rc == w->rc && strstr(st.msg, w->words), "%s: %s -> %s: %d: %s", w->file, w->from, w->to,
                   rc, st.msg);
     ck_assert_msg(strncmp(st.msg, folder, strlen(folder)) == 0, "%s", st.msg);
-    ck_assert(!s.file.entries && !s.shards);
+    ck_assert(!s.gguf.entries && !s.shards);
     tokenizer_close(t);
 }
 END_TEST
