@@ -280,6 +280,15 @@ out:
     return rc;
 }
 
+int export_hf_documents(const struct export *e, const char *folder, struct status *st)
+{
+    int rc = hf_config_save(&e->from->gguf, e->hyper, e->type == QUANT_F16, folder, st);
+    if (rc)
+        return rc;
+    return e->from->folder ? hf_files_copy(e->from_path, folder, st)
+                           : hf_tokenizer_save(&e->from->gguf, folder, st);
+}
+
 int export_hf(const struct export *e, const char *folder, struct status *st)
 {
     int rc = 0;
@@ -288,11 +297,7 @@ int export_hf(const struct export *e, const char *folder, struct status *st)
         FAIL(st, RC_UNSUPPORTED, "a Hugging Face directory holds f32 or f16, %s is of GGUF files",
              quant_name(e->type));
     TRY(folder_out_open(folder, &to, st));
-    TRY(hf_config_save(&e->from->gguf, e->hyper, e->type == QUANT_F16, to.temporary.data, st));
-    if (e->from->folder)
-        TRY(hf_files_copy(e->from_path, to.temporary.data, st));
-    else
-        TRY(hf_tokenizer_save(&e->from->gguf, to.temporary.data, st));
+    TRY(export_hf_documents(e, to.temporary.data, st));
     TRY(weights_save(e, to.temporary.data, st));
     TRY(folder_out_commit(&to, st));
 out:

@@ -34,6 +34,10 @@ struct export
  * holds; a vocabulary that JSON cannot say. */
 MUST_USE int export_gguf(const struct export *e, const char *path, struct status *st);
 MUST_USE int export_hf(const struct export *e, const char *folder, struct status *st);
+/* What belongs beside model.safetensors in a folder that is there: config.json, generation_config.json and
+ * the tokenizer's files, each replaced where it was. Whoever writes the weights then has a whole
+ * directory. */
+MUST_USE int export_hf_documents(const struct export *e, const char *folder, struct status *st);
 
 /* The values of a source, with or without an adapter merged into them, as an export_rows; self is a struct
  * merge. W + scale B A is summed in double, column by column in ascending rank, and rounded to f32 once; with

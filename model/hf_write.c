@@ -18,7 +18,7 @@ static int document_save(const char *folder, const char *name, const struct str 
     struct str path = { 0 };
     TRY(str_check(text, st));
     TRY(path_join(folder, name, &path, st));
-    TRY(file_create(path.data, text->data, text->size, 0644, st));
+    TRY(file_write(path.data, text->data, text->size, 0644, st));
 out:
     str_release(&path);
     return rc;
