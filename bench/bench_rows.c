@@ -25,6 +25,7 @@ static const struct row {
 } TABLE[] = {
     { OP_rmsnorm, PASS_fwd, "abc", { ROWS, WIDTH } },
     { OP_rmsnorm, PASS_bwd0, "abcd", { ROWS, WIDTH } },
+    { OP_rmsnorm, PASS_bwd1, "abcd", { ROWS, WIDTH } },
     { OP_rope, PASS_fwd, "aib", { ROWS * WIDTH / 2, 9, 64, WIDTH, 1 } },
     { OP_swiglu, PASS_fwd, "abc", { ROWS * MLP } },
     { OP_swiglu, PASS_bwd0, "abcd", { ROWS * MLP } },
@@ -34,8 +35,9 @@ static const struct row {
     { OP_xent, PASS_fwd, "aib", { ROWS, CHUNK, CHUNK, 0, 1 } },
     { OP_xent, PASS_bwd0, "aibc", { ROWS, CHUNK, CHUNK, 0, 1 } },
     { OP_kl, PASS_fwd, "abcde", { ROWS, CHUNK, CHUNK, 1 } },
-    { OP_sumsq, PASS_fwd, "ab", { 1, LORA } },
+    { OP_sumsq, PASS_fwd, "ab", { 1, LORA, LORA } },
     { OP_adamw, PASS_fwd, "abcde", { LORA } },
+    { OP_adamw, PASS_fwd, "abcdef", { MLP * WIDTH, WIDTH, MLP, MLP } },
 };
 enum { TABLE_ROWS = sizeof TABLE / sizeof *TABLE };
 

@@ -26,15 +26,16 @@ __attribute__((format(printf, 4, 5))) static struct op_cost cost(uint64_t flops,
 
 static struct op_cost cost_embed(enum pass pass, const uint32_t *d)
 {
-    (void)pass;
-    return cost(0, (uint64_t)2 * d[0], 0, "%" PRIu32 "x%" PRIu32, d[1] ? d[0] / d[1] : 0, d[1]);
+    const bool adds = pass == PASS_bwd0;
+    return cost(adds ? d[0] : 0, (uint64_t)(adds ? 3 : 2) * d[0], 0, "%" PRIu32 "x%" PRIu32,
+                d[1] ? d[0] / d[1] : 0, d[1]);
 }
 
 static struct op_cost cost_rmsnorm(enum pass pass, const uint32_t *d)
 {
+    static const uint32_t FLOPS[PASS_COUNT] = { 4, 9, 3 }, FLOATS[PASS_COUNT] = { 2, 4, 2 };
     const uint64_t n = (uint64_t)d[0] * d[1];
-    const bool fwd = pass == PASS_fwd;
-    return cost((fwd ? 4 : 9) * n, (fwd ? 2 : 4) * n, 0, "%" PRIu32 "x%" PRIu32, d[0], d[1]);
+    return cost(FLOPS[pass] * n, FLOATS[pass] * n, 0, "%" PRIu32 "x%" PRIu32, d[0], d[1]);
 }
 
 static struct op_cost cost_rope(enum pass pass, const uint32_t *d)
@@ -90,7 +91,8 @@ static struct op_cost cost_lora(enum pass pass, const uint32_t *d)
 
 static struct op_cost cost_gather(enum pass pass, const uint32_t *d)
 {
-    return cost_embed(pass, d);
+    (void)pass;
+    return cost_embed(PASS_fwd, d);
 }
 
 static struct op_cost cost_xent(enum pass pass, const uint32_t *d)
@@ -110,13 +112,13 @@ static struct op_cost cost_kl(enum pass pass, const uint32_t *d)
 static struct op_cost cost_sumsq(enum pass pass, const uint32_t *d)
 {
     (void)pass;
-    return cost((uint64_t)2 * d[1], d[1], 0, "%" PRIu32, d[1]);
+    return cost((uint64_t)2 * d[2], d[2], 0, "%" PRIu32, d[2]);
 }
 
 static struct op_cost cost_adamw(enum pass pass, const uint32_t *d)
 {
     (void)pass;
-    return cost((uint64_t)16 * d[0], (uint64_t)7 * d[0], 0, "%" PRIu32, d[0]);
+    return cost((uint64_t)16 * d[0], (uint64_t)(d[3] ? 8 : 7) * d[0], 0, "%" PRIu32, d[0]);
 }
 
 static struct op_cost cost_peak(enum pass pass, const uint32_t *d)

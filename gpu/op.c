@@ -371,6 +371,8 @@ static void grid_size(const struct gpu *g, const struct op_call *call, uint32_t 
         break;
     case GRID_ROWS: /* in a lane kernel a lane owns a row */
         xy[0] = call->variant == VARIANT_lane ? blocks(d[0], lanes) : d[0];
+        if (call->pass == PASS_bwd1)
+            xy[0] = blocks(d[1], lanes);
         break;
     case GRID_HEADS:
         xy[0] = call->variant == VARIANT_plain ? d[0] : blocks(d[0], lanes);

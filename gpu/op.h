@@ -39,6 +39,9 @@ struct op_call {
     struct op_args args;
 };
 
+/* A row of OP_embed that is not the first of its token: shaders/embed.comp. */
+#define EMBED_LATER 0x80000000u
+
 enum { PEAK_CHAINS = 10 }; /* of OP_peak, which measures: 2 PEAK_CHAINS operations an element and round */
 
 const char *op_name(enum op op);

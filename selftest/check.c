@@ -73,8 +73,8 @@ static int canaries_check(struct check *c, enum pass pass, struct status *st)
     for (const char *p = SPECS[s->row->op].p[pass]; *p; p++) {
         if (*p >= 'A' && *p <= 'E')
             allow(c, &s->grad[*p - 'A']);
-        if (*p >= 'x' && *p <= 'z' && pass == PASS_fwd)
-            allow(c, &s->out[*p - 'x']);
+        if (*p >= 'w' && *p <= 'z' && pass == PASS_fwd)
+            allow(c, &s->out[scene_output(*p)]);
     }
     for (size_t i = 0; i < s->end; i++)
         if (s->after[i] != s->before[i] && !c->may_change[i])

@@ -44,10 +44,20 @@ static void shape_embed(struct scene *s)
     const uint32_t *n = s->row->n;
     s->in[0] = packed(n[1], n[2], n[3]);
     s->out[0] = rows_of(n[0], n[2], 0);
-    s->ints = rows_of(1, n[0], 0);
-    for (uint32_t i = 0; i < n[0]; i++)
+    s->grad[0] = adding(rows_of(n[1], n[2], 0));
+    s->ints = rows_of(2, n[0], 0); /* ids, and links behind them */
+    for (uint32_t i = 0; i < n[0]; i++) {
         s->words[i] = uniform_below(s, n[1]);
+        s->words[n[0] + i] = 0;
+        for (uint32_t j = i; j-- > 0;)
+            if (s->words[j] == s->words[i]) {
+                s->words[n[0] + j] |= i;
+                s->words[n[0] + i] = EMBED_LATER;
+                break;
+            }
+    }
     D(s, fwd, n[0] * n[2], n[2], n[3]);
+    D(s, bwd0, n[0] * n[2], n[2]);
 }
 
 static void ref_embed(const struct scene *s, double *const out[OUTPUTS])
@@ -67,8 +77,10 @@ static void shape_rmsnorm(struct scene *s)
     s->in[0] = rows_of(n[0], n[1], 0);
     s->in[1] = rows_of(1, n[1], 0);
     s->out[0] = rows_of(n[0], n[1], 0);
+    s->out[1] = rows_of(n[0], 1, 0);
     s->grad[0] = adding(rows_of(n[0], n[1], 0));
-    for (int pass = 0; pass < 2; pass++) {
+    s->grad[1] = adding(rows_of(1, n[1], 0));
+    for (int pass = 0; pass < PASS_COUNT; pass++) {
         set_d(s, (enum pass)pass, (const uint32_t[8]){ n[0], n[1] });
         s->args[pass].f[0] = EPS;
     }
@@ -81,8 +93,10 @@ static void ref_rmsnorm(const struct scene *s, double *const out[OUTPUTS])
         double sum = 0;
         for (size_t c = 0; c < width; c++)
             sum += s->ref_in[0][at + c] * s->ref_in[0][at + c];
+        const double r = 1 / sqrt(sum / (double)width + (double)EPS);
         for (size_t c = 0; c < width; c++)
-            out[0][at + c] = s->ref_in[1][c] * s->ref_in[0][at + c] / sqrt(sum / (double)width + (double)EPS);
+            out[0][at + c] = s->ref_in[1][c] * s->ref_in[0][at + c] * r;
+        out[1][at / width] = r;
     }
 }
 
@@ -427,34 +441,40 @@ static void ref_kl(const struct scene *s, double *const out[OUTPUTS])
     }
 }
 
-/* ---- sumsq: elements ---- */
+/* ---- sumsq: elements, pieces ---- */
 
 static void shape_sumsq(struct scene *s)
 {
-    s->in[0] = rows_of(1, s->row->n[0], 0);
-    s->out[0] = rows_of(1, 1, 0);
-    D(s, fwd, 1, s->row->n[0]);
+    const uint32_t *n = s->row->n, piece = (n[0] - 1) / n[1] + 1;
+    s->in[0] = rows_of(1, n[0], 0);
+    s->out[0] = rows_of(1, n[1], 0);
+    D(s, fwd, n[1], piece, n[0]);
 }
 
 static void ref_sumsq(const struct scene *s, double *const out[OUTPUTS])
 {
-    out[0][0] = 0;
+    const size_t piece = s->args[PASS_fwd].d[1];
+    memset(out[0], 0, s->out[0].n * sizeof **out);
     for (size_t i = 0; i < s->in[0].n; i++)
-        out[0][0] += s->ref_in[0][i] * s->ref_in[0][i];
+        out[0][i / piece] += s->ref_in[0][i] * s->ref_in[0][i];
 }
 
-/* ---- adamw: elements; in place on theta, m, v; then g and the block ---- */
+/* ---- adamw: rows, width, 1: a packed weight, rows of a piece of the turned copy; in place on theta, m, v;
+ * then g and the block ---- */
 
 static void shape_adamw(struct scene *s)
 {
-    for (int i = 0; i < 4; i++)
-        s->in[i] = rows_of(1, s->row->n[0], 0);
-    s->in[4] = rows_of(1, 8, 0);
-    for (int i = 0; i < OUTPUTS; i++) {
-        s->out[i] = s->in[i];
+    const uint32_t *n = s->row->n, whole = n[2] ? (n[0] + 15) / 16 * 16 : n[0];
+    for (int i = 0; i < 3; i++) {
+        s->in[i] = s->out[i] = rows_of(whole, n[1], 0);
         s->out[i].before = BEFORE_INPUT;
     }
-    D(s, fwd, s->row->n[0]);
+    s->in[3] = rows_of(n[0], n[1], 0);
+    s->in[4] = rows_of(1, 8, 0);
+    if (n[3])
+        s->out[3] = rows_of(whole, n[1], 0);
+    s->out[3].before = BEFORE_ZERO;
+    D(s, fwd, whole * n[1], n[2] ? n[1] : 0, n[0], n[3]);
 }
 
 static void values_adamw(struct scene *s)
@@ -466,15 +486,30 @@ static void values_adamw(struct scene *s)
         s->ref_in[4][i] = (double)BLOCK[i];
 }
 
+/* Of an element of a packed matrix of f32 (gpu/weight.h). */
+static size_t packed_place(size_t row, size_t column, size_t width)
+{
+    return ((row / 16 * (width / 2) + column / 2) * 16 + row % 16) * 2 + column % 2;
+}
+
 static void ref_adamw(const struct scene *s, double *const out[OUTPUTS])
 {
+    const uint32_t *n = s->row->n;
     const double *b = s->ref_in[4];
-    for (size_t i = 0; i < s->in[0].n; i++) {
-        double g = b[7] * s->ref_in[3][i];
+    for (size_t o = 0; o < OUTPUTS; o++)
+        for (size_t i = 0; i < s->out[o].n; i++)
+            out[o][i] = o < 3 ? s->ref_in[o][i] : 0;
+    for (size_t e = 0; e < s->in[3].n; e++) {
+        const size_t row = e / n[1], column = e % n[1], i = n[2] ? packed_place(row, column, n[1]) : e;
+        const double g = b[7] * s->ref_in[3][e];
         out[1][i] = b[1] * s->ref_in[1][i] + (1 - b[1]) * g;
         out[2][i] = b[2] * s->ref_in[2][i] + (1 - b[2]) * g * g;
         out[0][i] =
             s->ref_in[0][i] * (1 - b[0] * b[4]) - b[0] * (out[1][i] / b[5]) / (sqrt(out[2][i] / b[6]) + b[3]);
+        if (n[3]) {
+            const size_t first = row / n[3] * n[3], rows = n[0] - first < n[3] ? n[0] - first : n[3];
+            out[3][first * n[1] + packed_place(column, row - first, (rows + 15) / 16 * 16)] = out[0][i];
+        }
     }
 }
 
@@ -502,8 +537,8 @@ static void ref_peak(const struct scene *s, double *const out[OUTPUTS])
 // clang-format off
 #define SPEC(op, ...) [OP_##op] = { .shape = shape_##op, .ref = ref_##op, .p = __VA_ARGS__ }
 const struct spec SPECS[OP_COUNT] = {
-    SPEC(embed,     { "iaxg" }),
-    SPEC(rmsnorm,   { "abx", "ab+A" }, .by_row = "ax+A"),
+    SPEC(embed,     { "iaxg", "i0+A" }),
+    SPEC(rmsnorm,   { "abxy", "ab+A", "ay+B" }, .needs_forward = true, .by_row = "axy+A"),
     SPEC(rope,      { "xib", "Aib" }, .by_row = "xiA"),
     SPEC(attention, { "abcxyi", "abcxyi+A", "&abcxyi+BC" }, .values = values_attention, .needs_forward = true,
          .same_bits = true),
@@ -515,7 +550,7 @@ const struct spec SPECS[OP_COUNT] = {
     SPEC(xent,      { "aix", "Aix+" }, .needs_forward = true, .loss = loss_xent, .by_row = "aix+A"),
     SPEC(kl,        { "abyzxi" }, .by_row = "abyzxi"),
     SPEC(sumsq,     { "ax" }),
-    SPEC(adamw,     { "xyzde" }, .values = values_adamw),
+    SPEC(adamw,     { "xyzdew" }, .values = values_adamw),
     SPEC(peak,      { "ax" }),
 };
 // clang-format on

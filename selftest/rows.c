@@ -7,13 +7,13 @@
  * otherwise. */
 const struct row ROWS[] = {
     /* rows, vocabulary, width */
-    { OP_embed, { 1, 1, 2 },                  .fwd = 1e-6 }, /* 0.0e+00 */
-    { OP_embed, { 7, 37, 48 },                .fwd = 1e-6 }, /* 0.0e+00 */
-    { OP_embed, { 65, 16, 64 },               .fwd = 1e-6 }, /* 0.0e+00 */
-    { OP_embed, { 9, 37, 48, WEIGHT_f16 },    .fwd = 1e-6 }, /* 0.0e+00 */
-    { OP_embed, { 9, 37, 48, WEIGHT_bf16 },   .fwd = 1e-6 }, /* 0.0e+00 */
-    { OP_embed, { 9, 37, 64, WEIGHT_q4 },     .fwd = 1e-6 }, /* 0.0e+00 */
-    { OP_embed, { 9, 37, 96, WEIGHT_q8 },     .fwd = 1e-6 }, /* 0.0e+00 */
+    { OP_embed, { 1, 1, 2 },                  .fwd = 1e-6, .bwd = 1e-6 }, /* 0.0e+00 */
+    { OP_embed, { 7, 37, 48 },                .fwd = 1e-6, .bwd = 1e-6 }, /* 0.0e+00 */
+    { OP_embed, { 65, 16, 64 },               .fwd = 1e-6, .bwd = 1e-6 }, /* 0.0e+00 */
+    { OP_embed, { 9, 37, 48, WEIGHT_f16 },    .fwd = 1e-6, .bwd = 1e-6 }, /* 0.0e+00 */
+    { OP_embed, { 9, 37, 48, WEIGHT_bf16 },   .fwd = 1e-6, .bwd = 1e-6 }, /* 0.0e+00 */
+    { OP_embed, { 9, 37, 64, WEIGHT_q4 },     .fwd = 1e-6, .bwd = 1e-6 }, /* 0.0e+00 */
+    { OP_embed, { 9, 37, 96, WEIGHT_q8 },     .fwd = 1e-6, .bwd = 1e-6 }, /* 0.0e+00 */
     /* rows, width */
     { OP_rmsnorm, { 1, 1 },                   .fwd = 1e-6, .bwd = 2e-5 }, /* 7.4e-08 2.2e-06 */
     { OP_rmsnorm, { 5, 127 },                 .fwd = 2e-6, .bwd = 5e-6 }, /* 2.6e-07 5.4e-07 */
@@ -74,12 +74,17 @@ const struct row ROWS[] = {
     { OP_kl, { 19, 300, 16, 128 },            .fwd = 3e-6 }, /* 3.7e-07 */
     { OP_kl, { 2, 5000, 0, 2048 },            .fwd = 4e-6 }, /* 4.3e-07 */
     { OP_kl, { 65537, 1, 1, 1 },              .fwd = 1e-6, .full = true }, /* 0.0e+00 */
-    /* elements */
-    { OP_sumsq, { 1 },                        .fwd = 1e-6 }, /* 3.8e-08 */
-    { OP_sumsq, { 257 },                      .fwd = 1e-6 }, /* 9.1e-08 */
-    { OP_sumsq, { 100003 },                   .fwd = 1e-6 }, /* 1.4e-07 */
-    { OP_adamw, { 1 },                        .fwd = 1e-6 }, /* 4.6e-08 */
-    { OP_adamw, { 67 },                       .fwd = 1e-6 }, /* 5.9e-08 */
+    /* elements, pieces */
+    { OP_sumsq, { 1, 1 },                     .fwd = 1e-6 }, /* 3.8e-08 */
+    { OP_sumsq, { 257, 1 },                   .fwd = 1e-6 }, /* 9.1e-08 */
+    { OP_sumsq, { 100003, 1 },                .fwd = 1e-6 }, /* 1.4e-07 */
+    { OP_sumsq, { 1000, 7 },                  .fwd = 1e-6 },
+    /* rows, width, 1: packed, rows of a piece of the turned copy */
+    { OP_adamw, { 1, 1 },                     .fwd = 1e-6 }, /* 4.6e-08 */
+    { OP_adamw, { 1, 67 },                    .fwd = 1e-6 }, /* 5.9e-08 */
+    { OP_adamw, { 37, 48, 1 },                .fwd = 1e-6 },
+    { OP_adamw, { 37, 48, 1, 48 },            .fwd = 1e-6 },
+    { OP_adamw, { 83, 16, 1, 32 },            .fwd = 1e-6 },
     /* elements, rounds */
     { OP_peak, { 67, 5 },                     .fwd = 1e-6 }, /* 0 */
 };

@@ -320,6 +320,11 @@ double scene_cotangent(const struct scene *s, size_t i)
     return (double)(s->halves ? half_of(dy) : dy);
 }
 
+size_t scene_output(char c)
+{
+    return c == 'w' ? OUTPUTS - 1 : (size_t)(c - 'x');
+}
+
 uint64_t scene_pointer(const struct scene *s, char c)
 {
     const uint64_t arena = s->arena.addr;
@@ -339,8 +344,8 @@ uint64_t scene_pointer(const struct scene *s, char c)
     default:
         if (c >= 'a' && c <= 'e')
             return arena + s->in[c - 'a'].at;
-        if (c >= 'x' && c <= 'z')
-            return arena + s->out[c - 'x'].at;
+        if (c >= 'w' && c <= 'z')
+            return arena + s->out[scene_output(c)].at;
         assert(c >= 'A' && c <= 'E');
         return arena + s->grad[c - 'A'].at;
     }

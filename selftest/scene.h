@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { INPUTS = 5, OUTPUTS = 3, SIZES = 8, FLOATS = 1 << 20, GUARD = 1024, ARENA = 16 << 20 };
+enum { INPUTS = 5, OUTPUTS = 4, SIZES = 8, FLOATS = 1 << 20, GUARD = 1024, ARENA = 16 << 20 };
 enum { PAGE = 4096, EDGES = INPUTS * 2 + OUTPUTS + 2 };
 
 /* What an output or gradient holds before the operator runs, and so what it holds after. */
@@ -85,7 +85,7 @@ struct spec {
     void (*loss)(const struct scene *s, double *out);
     /* A part of the loss with cotangents of its own. */
     double (*more)(const struct scene *s);
-    /* Pointers of each pass: a-e inputs, g groups and t turned units of the packed one, i words, x-z outputs,
+    /* Pointers of each pass: a-e inputs, g groups and t turned units of the packed one, i words, w-z outputs,
      * + dy, A-E gradients, 0 nothing, & a block of all that follow. */
     const char *p[PASS_COUNT];
     bool needs_forward; /* its backward passes read outputs */
@@ -106,6 +106,7 @@ bool scene_serves(struct scene *s, const struct row *row, enum pass pass, enum v
 /* Another row, or the same with other numbers. A row that does not fit is our mistake (assert). */
 void scene_make(struct scene *s, const struct row *row, uint64_t seed);
 uint64_t scene_pointer(const struct scene *s, char c); /* of a letter of spec.p */
+size_t scene_output(char c);                           /* number of the output of w-z */
 /* Rounds the factors of a product to f16 for the reference, dy among them; the device's stay. */
 void scene_halve(struct scene *s);
 double scene_cotangent(const struct scene *s, size_t i); /* element of dy, for the reference */

@@ -3,8 +3,23 @@
 #include "lib/op.glsl"
 #include "lib/reduce.glsl"
 // y = g r x      dx += r (g dy - x r^2 mean(x g dy))      r = 1 / sqrt(mean(x^2) + eps)      g the weight
-// p: x, g, y | x, g, dy, dx      d: rows, width      f: eps
+// dg += sum over rows of r x dy
+// p: x, g, y, r (0: not wanted) | x, g, dy, dx | x, r, dy, dg      d: rows, width      f: eps
+// In bwd1 an invocation owns a column and adds the rows in ascending order.
 // Source: Zhang and Sennrich 2019, arXiv 1910.07467.
+#if PASS == BWD1
+void main()
+{
+    uint rows = arg.d[0], width = arg.d[1];
+    F32 x = F32(arg.p[0]), r = F32(arg.p[1]), dy = F32(arg.p[2]);
+    for (uint c = gl_WorkGroupID.x * WG + gl_LocalInvocationID.x; c < width; c += arg.groups.x * WG) {
+        float sum = 0.0;
+        for (uint row = 0; row < rows; row++)
+            sum = fma(r.v[min(row, rows - 1)] * x.v[row * width + c], dy.v[row * width + c], sum);
+        F32(arg.p[3]).v[c] += sum;
+    }
+}
+#else
 void main()
 {
     uint rows = arg.d[0], width = arg.d[1];
@@ -19,6 +34,8 @@ void main()
         F32 y = F32(arg.p[2]);
         EACH_COLUMN(c, width)
             y.v[at + c] = g.v[c] * (r * x.v[at + c]);
+        if (gl_LocalInvocationID.x == 0 && arg.p[3] != uvec2(0))
+            F32(arg.p[3]).v[row] = r;
 #else
         F32 dy = F32(arg.p[2]), dx = F32(arg.p[3]);
         float along = 0.0;
@@ -30,3 +47,4 @@ void main()
 #endif
     }
 }
+#endif

@@ -47,6 +47,8 @@ void block(uint row, bool inside)
     }
     for (; c < width && inside; c++)
         F32(arg.p[2]).v[at + c] = g.v[min(c, width - 1)] * (r * xs.v[at + c]);
+    if (inside && arg.p[3] != uvec2(0))
+        F32(arg.p[3]).v[at / width] = r;
 #else
     Pairs dy = Pairs(arg.p[2]);
     F32 dys = F32(arg.p[2]), dx = F32(arg.p[3]);

@@ -144,7 +144,9 @@ static const struct {
 } COSTS[] = {
     { OP_embed,     PASS_fwd,  { 12, 4 },                0,              12 * 2 * 4, "3x4" },
     { OP_rmsnorm,   PASS_fwd,  { 3, 5 },                 4 * 15,         15 * 2 * 4, "3x5" },
+    { OP_embed,     PASS_bwd0, { 12, 4 },                12,             12 * 3 * 4, "3x4" },
     { OP_rmsnorm,   PASS_bwd0, { 3, 5 },                 9 * 15,         15 * 4 * 4, "3x5" },
+    { OP_rmsnorm,   PASS_bwd1, { 3, 5 },                 3 * 15,         15 * 2 * 4, "3x5" },
     { OP_rope,      PASS_fwd,  { 24, 3, 8 },             6 * 24,         24 * 4 * 4, "24 pairs, heads 3x8" },
     /* 4 rows: 10 pairs; a product is 2 * 6 heads * 8 */
     { OP_attention, PASS_fwd,  { 24, 6, 2, 8 },          2 * 10 * 96,    4 * 8 * (2 * 6 + 2 * 2) * 4,
@@ -165,8 +167,9 @@ static const struct {
     { OP_gather,    PASS_fwd,  { 12, 4 },                0,              12 * 2 * 4, "3x4" },
     { OP_xent,      PASS_bwd0, { 3, 5 },                 4 * 15,         15 * 2 * 4, "3x5" },
     { OP_kl,        PASS_fwd,  { 3, 5 },                 32 * 15,        15 * 2 * 4, "3x5" },
-    { OP_sumsq,     PASS_fwd,  { 1, 9 },                 18,             36, "9" },
+    { OP_sumsq,     PASS_fwd,  { 2, 5, 9 },                 18,             36, "9" },
     { OP_adamw,     PASS_fwd,  { 9 },                    16 * 9,         7 * 9 * 4, "9" },
+    { OP_adamw,     PASS_fwd,  { 256, 16, 9, 16 },       16 * 256,       8 * 256 * 4, "256" },
     { OP_peak,      PASS_fwd,  { 9, 2 },                 2 * PEAK_CHAINS * 18, 9 * 2 * 4, "9x2" },
 };
 // clang-format on
