@@ -33,12 +33,30 @@ out:
     return rc;
 }
 
+/* The rows of each token in a chain, in ascending order (shaders/embed.comp). */
+static void links_make(struct graph *g, const struct graph_batch *b)
+{
+    for (uint32_t i = 0; i < b->rows; i++) {
+        uint32_t *last = &g->last_rows[b->ids[i]];
+        const bool later =
+            *last < i && b->ids[*last] == b->ids[i]; /* what an earlier batch left is no such row */
+        g->links[i] = later ? EMBED_LATER : 0;
+        if (later)
+            g->links[*last] |= i;
+        *last = i;
+    }
+}
+
 int graph_inputs_write(struct graph *g, const struct graph_batch *b, struct status *st)
 {
     int rc = 0;
     const uint32_t draw[4] = { (uint32_t)b->seed, (uint32_t)(b->seed >> 32), b->step, b->first_token };
     TRY(gpu_write(g->g, &g->inputs, g->draw, draw, sizeof draw, st));
     TRY(gpu_write(g->g, &g->inputs, g->ids, b->ids, (uint64_t)b->rows * 4, st));
+    if (g->options.full) {
+        links_make(g, b);
+        TRY(gpu_write(g->g, &g->inputs, g->ids + (uint64_t)b->rows * 4, g->links, (uint64_t)b->rows * 4, st));
+    }
     TRY(gpu_write(g->g, &g->inputs, g->positions, b->positions, (uint64_t)b->rows * 4, st));
     TRY(gpu_write(g->g, &g->inputs, g->spans, b->spans, (uint64_t)b->rows * sizeof *b->spans, st));
     if (b->picks == 0)

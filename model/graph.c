@@ -36,7 +36,7 @@ static uint32_t spread(uint32_t width)
 static void inputs_layout(struct graph *g, uint32_t rows, uint32_t picks)
 {
     uint64_t *n = &g->inputs_bytes;
-    g->ids = carve(n, rows, 1, 4);
+    g->ids = carve(n, rows, 2, 4); /* and links behind them, with `full`: shaders/embed.comp */
     g->positions = carve(n, rows, 1, 4);
     g->spans = carve(n, rows, 1, sizeof(struct graph_span));
     g->pick_rows = carve(n, picks, 1, 4);
@@ -88,7 +88,9 @@ int graph_layout(struct graph *g, struct status *st)
     struct graph_options *o = &g->options;
     o->picks_max = o->picks_max ? o->picks_max : o->rows_max;
     o->positions_max = o->positions_max ? o->positions_max : o->rows_max;
-    o->again = !o->train ? 0 : o->again < g->h->blocks ? o->again : g->h->blocks - 1;
+    o->frozen = !o->train ? 0 : o->frozen < g->h->blocks ? o->frozen : g->h->blocks - 1;
+    const uint32_t again_most = g->h->blocks - o->frozen - 1;
+    o->again = !o->train ? 0 : o->again < again_most ? o->again : again_most;
     g->rows_room = with_room(o->rows_max);
     g->mlp_stride = spread(g->h->mlp);
     const uint32_t picks = with_room(o->picks_max * (o->compare ? 2 : 1)), rows = g->rows_room;
@@ -98,6 +100,8 @@ int graph_layout(struct graph *g, struct status *st)
     inputs_layout(g, rows, picks);
     g->x = carve(&g->scratch_bytes, rows, g->h->width, 4);
     g->normed = carve(&g->scratch_bytes, rows, g->h->width, 4);
+    if (o->full)
+        g->roots = carve(&g->scratch_bytes, rows > picks ? rows : picks, 1, 4);
     g->act = carve(&g->scratch_bytes, rows, g->mlp_stride, 4);
     g->picked = carve(&g->scratch_bytes, picks, g->h->width, 4);
     g->picked_normed = carve(&g->scratch_bytes, picks, g->h->width, 4);
@@ -127,9 +131,14 @@ out:
     return rc;
 }
 
+bool graph_is_again(const struct graph *g, uint32_t block)
+{
+    return block < g->options.frozen + g->options.again;
+}
+
 static uint64_t bytes_of(const struct graph *g)
 {
-    const uint64_t again = g->options.again, kept = g->h->blocks - again;
+    const uint64_t again = g->options.again, kept = g->h->blocks - g->options.frozen - again;
     return g->inputs_bytes + g->scratch_bytes + again * g->x_bytes + kept * g->kept_bytes;
 }
 
@@ -188,16 +197,18 @@ static int memory_take(struct graph *g, struct status *st)
     int rc = 0;
     const struct gpu_info *info = gpu_get_info(g->g);
     const uint64_t free = gpu_bytes_free(g->g), needed = bytes_of(g);
-    const uint32_t again = g->options.again;
+    const uint32_t frozen = g->options.frozen,
+                   kept = frozen + g->options.again; /* the lowest that is whole */
     if (needed > free)
         FAIL(st, RC_NOMEM, "a batch of %" PRIu32 " rows needs %.2f GiB on %s, which has %.2f GiB free",
              g->options.rows_max, (double)needed / 0x1p30, info->name, (double)free / 0x1p30);
     TRY(gpu_alloc(g->g, g->inputs_bytes, "batch", &g->inputs, st));
     TRY(gpu_alloc(g->g, g->scratch_bytes, "activations", &g->scratch, st));
     for (uint32_t i = 0; g->options.train && i < g->h->blocks; i++) {
-        TRY(gpu_alloc(g->g, i < again ? g->x_bytes : g->kept_bytes, "activations", &g->kept[i], st));
-        g->rows[i].in = &g->kept[i];
-        g->rows[i].buffer = &g->kept[i < again ? again : i];
+        if (i >= frozen)
+            TRY(gpu_alloc(g->g, i < kept ? g->x_bytes : g->kept_bytes, "activations", &g->kept[i], st));
+        g->rows[i].in = &g->kept[i < frozen ? frozen : i];
+        g->rows[i].buffer = &g->kept[i < kept ? kept : i];
     }
 out:
     return rc;
@@ -217,7 +228,9 @@ int graph_open(struct model *m, const struct graph_options *options, struct grap
     g->kept = mem_calloc(g->h->blocks, sizeof *g->kept);
     g->host_state =
         mem_calloc((size_t)g->options.picks_max * (g->options.compare ? 24 : 8), sizeof *g->host_state);
-    if (!g->kept || !g->host_state)
+    g->links = g->options.full ? mem_calloc(g->rows_room, sizeof *g->links) : NULL;
+    g->last_rows = g->options.full ? mem_calloc(g->h->vocab, sizeof *g->last_rows) : NULL;
+    if (!g->kept || !g->host_state || (g->options.full && (!g->links || !g->last_rows)))
         FAIL(st, RC_NOMEM, "no memory for a graph");
     TRY(memory_take(g, st));
     TRY(table_write(g, st));
@@ -249,6 +262,8 @@ void graph_close(struct graph *g)
     mem_free(g->kept);
     mem_free(g->rows);
     mem_free(g->host_state);
+    mem_free(g->links);
+    mem_free(g->last_rows);
     mem_free(g);
 }
 
@@ -257,6 +272,8 @@ int graph_begin(const struct graph_pass *p, struct gpu_recordings *r, bool *agai
     const struct graph_batch *b = p->batch;
     uint64_t key[RECORDING_KEY] = { b->rows, b->picks, b->lora ? b->lora->values.addr : 0,
                                     p->gradient ? p->gradient->addr : 0 };
+    if (p->full)
+        key[3] = full_address(&p->full->parts[0], FULL_GRADIENT);
     memcpy(&key[4], &b->dropout, sizeof b->dropout);
     *again = false;
     return r ? gpu_recording_begin(r, key, again, st) : 0;
@@ -296,9 +313,13 @@ int graph_run(struct graph *g, enum op op, enum pass pass, const struct op_args 
 
 int graph_rmsnorm(struct graph *g, uint64_t x, uint64_t weight, uint64_t y, uint32_t rows, struct status *st)
 {
-    return graph_run(
-        g, OP_rmsnorm, PASS_fwd,
-        &(struct op_args){ .p = { x, weight, y }, .d = { rows, g->h->width }, .f = { g->h->norm_eps } }, st);
+    return graph_run(g, OP_rmsnorm, PASS_fwd,
+                     &(struct op_args){
+                         .p = { x, weight, y, g->options.full ? g->scratch.addr + g->roots : 0 },
+                         .d = { rows, g->h->width },
+                         .f = { g->h->norm_eps },
+                     },
+                     st);
 }
 
 int graph_rope(struct graph *g, enum pass pass, uint64_t x, uint32_t rows, uint32_t heads, struct status *st)

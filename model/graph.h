@@ -11,6 +11,7 @@
 #define LETHE_MODEL_GRAPH_H
 
 #include "gpu/device.h"
+#include "model/full.h"
 #include "model/lora.h"
 #include "model/model.h"
 
@@ -28,8 +29,11 @@ struct graph_options {
     uint32_t positions_max; /* longest sequence; 0: rows_max */
     uint32_t rank_max;      /* of adapters; 0: none will be used */
     bool train;             /* keep what the backward pass needs */
-    /* With `train`: of so many of the lowest blocks only the input is kept, and the backward pass computes
-     * the rest again, to the same bits. At most all but one: the top one's rows serve the others too. */
+    bool full;              /* and what gradients of weights need */
+    uint32_t frozen;        /* with `train`: of so many of the lowest blocks nothing is kept */
+    /* With `train`: of so many of the lowest blocks above those only the input is kept, and the backward pass
+     * computes the rest again, to the same bits. At most all but one: the top one's rows serve the others
+     * too. */
     uint32_t again;
     bool compare; /* room for graph_compare */
 };
@@ -56,6 +60,7 @@ struct graph_batch {
     const uint32_t *pick_rows; /* [picks]; all different for graph_backward */
     const int32_t *targets;    /* [picks] the token that should follow */
     const struct lora *lora;   /* NULL: the base alone, without any of the adapter's arithmetic */
+    const struct full *full; /* instead of an adapter: for graph_backward; the forward pass is the model's */
     /* Dropout of the adapter's inputs, for training; p 0: none. */
     double dropout;
     uint64_t seed;
@@ -79,7 +84,8 @@ MUST_USE int graph_forward(struct graph *g, const struct graph_batch *batch, str
 MUST_USE int graph_logits(struct graph *g, uint32_t first, uint32_t n, float *out, struct status *st);
 
 /* After graph_forward of the same batch on a graph with `train`: adds to `gradient`, a buffer in the
- * layout of batch->lora, the gradient of the sum over picks of weights[pick] * -logp. */
+ * layout of batch->lora, the gradient of the sum over picks of weights[pick] * -logp. With batch->full it is
+ * NULL, and the gradients are those of `full`. */
 MUST_USE int graph_backward(struct graph *g, const struct graph_batch *batch, const float *weights,
                             const struct gpu_buffer *gradient, struct status *st);
 

@@ -10,7 +10,8 @@ enum { LOGITS_STRIDE = GRAPH_CHUNK + 16 }; /* floats: a multiple of 2 KiB is a b
 
 /* Rows of a block; all f32. Without `train` every block has the same, and x, mid and out are one place.
  * Blocks that are computed again have an x of their own; the rest they share with the lowest block that is
- * not: forward needs it before that one, backward after. */
+ * not: forward needs it before that one, backward after. Frozen blocks share x, too, with the lowest that is
+ * not. */
 struct block_rows {
     struct gpu_buffer *in, *buffer;
     uint64_t x;          /* [R, D] input: byte in `in` */
@@ -40,6 +41,7 @@ struct graph {
     /* bytes in `scratch` */
     uint64_t x;      /* [R, D] the last block's output, and without `train` the stream itself */
     uint64_t normed; /* [R, D] */
+    uint64_t roots;  /* with `full`: [R] what the last rmsnorm multiplied its rows by */
     uint64_t act;    /* [R, mlp_stride] */
     uint64_t picked, picked_normed; /* [P, D] */
     uint64_t logits;                /* [P, LOGITS_STRIDE] */
@@ -51,9 +53,12 @@ struct graph {
     uint64_t inputs_bytes, scratch_bytes;
     uint64_t x_bytes, kept_bytes;              /* of a block that is computed again, and of one that is not */
     float *host_state;                         /* [P, 8], and with `compare` kl behind it */
+    uint32_t *links, *last_rows;               /* with `full`: [R], [vocab] */
     struct gpu_recordings *forward, *backward; /* with train */
 };
 
+/* Whether the backward pass computes the block's rows again. */
+bool graph_is_again(const struct graph *g, uint32_t block);
 /* Sizes and places for the options; takes no memory but g->rows. */
 MUST_USE int graph_layout(struct graph *g, struct status *st);
 
@@ -61,8 +66,9 @@ MUST_USE int graph_layout(struct graph *g, struct status *st);
 struct graph_pass {
     struct graph *g;
     const struct graph_batch *batch;
-    uint32_t threshold; /* of dropout; 0: none */
-    const struct gpu_buffer *gradient;
+    uint32_t threshold;                /* of dropout; 0: none */
+    const struct gpu_buffer *gradient; /* of the adapter, in a backward pass */
+    const struct full *full;           /* in a backward pass */
 };
 struct graph_pass graph_pass(struct graph *g, const struct graph_batch *batch);
 

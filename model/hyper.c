@@ -109,6 +109,20 @@ uint32_t role_index(const struct model_hyper *h, enum tensor_role role, uint32_t
     return 1 + h->blocks * ROLES_A_BLOCK + (role == ROLE_HEAD);
 }
 
+void role_at(const struct model_hyper *h, uint32_t index, enum tensor_role *role, uint32_t *block)
+{
+    const uint32_t behind = 1 + h->blocks * ROLES_A_BLOCK;
+    *block = 0;
+    if (index == 0) {
+        *role = ROLE_EMBEDDING;
+    } else if (index < behind) {
+        *role = (enum tensor_role)(ROLE_ATTENTION_NORM + (index - 1) % ROLES_A_BLOCK);
+        *block = (index - 1) / ROLES_A_BLOCK;
+    } else {
+        *role = index == behind ? ROLE_FINAL_NORM : ROLE_HEAD;
+    }
+}
+
 uint32_t hyper_tensors(const struct model_hyper *h)
 {
     return 2 + h->blocks * ROLES_A_BLOCK + !h->tied_head;

@@ -85,6 +85,8 @@ void role_tensor_name(enum tensor_role role, uint32_t block, char out[ROLE_PATH_
 /* Number of a tensor in model order: SmolLM2-135M has 0 … 271. Undefined for a tied head. */
 uint32_t role_index(const struct model_hyper *h, enum tensor_role role, uint32_t block);
 uint32_t hyper_tensors(const struct model_hyper *h);
+/* The tensor of a number below hyper_tensors: the reverse of role_index. */
+void role_at(const struct model_hyper *h, uint32_t index, enum tensor_role *role, uint32_t *block);
 uint64_t hyper_parameters(const struct model_hyper *h); /* values in all tensors */
 
 const char *role_name(enum tensor_role role); /* "embed_tokens", "q_proj", "input_layernorm", … */

@@ -21,14 +21,14 @@ struct model {
     struct weights weights;
 };
 
-static int plan_get(const struct model_hyper *h, const struct source *file, struct model_plan *out,
+static int plan_get(const struct model_hyper *h, const struct source *file, bool f32, struct model_plan *out,
                     struct status *st)
 {
     int rc = 0;
     struct model_plan plan = { .parameters = hyper_parameters(h) };
     if (h->head_size > 256 || h->head_size % 2 != 0)
         FAIL(st, RC_UNSUPPORTED, "heads of %" PRIu32 ", even and up to 256 are served", h->head_size);
-    TRY(weights_plan(h, file, &plan, st));
+    TRY(weights_plan(h, file, f32, &plan, st));
     *out = plan;
 out:
     return rc;
@@ -43,7 +43,7 @@ int model_plan(const char *path, struct model_plan *out, struct status *st)
     TRY(source_open(path, &file, st));
     named = false;
     TRY(hyper_parse(&file.gguf, &hyper, st));
-    TRY(plan_get(&hyper, &file, out, st));
+    TRY(plan_get(&hyper, &file, false, out, st));
 out:
     if (rc != 0 && !named)
         status_prefix(st, "%s", path);
@@ -58,8 +58,7 @@ static int memory_check(const struct model *m, const struct model_options *o, bo
     int rc = 0;
     const struct gpu_info *info = gpu_get_info(m->g);
     const uint64_t free = gpu_bytes_free(m->g);
-    const uint64_t needed =
-        m->plan.weight_bytes + (turned ? m->plan.turned_bytes : 0) + (o ? o->room_bytes : 0);
+    const uint64_t needed = m->plan.weight_bytes + (turned ? m->plan.turned_bytes : 0) + o->room_bytes;
     if (needed > free)
         FAIL(st, RC_NOMEM, "needs %.2f GiB on %s, which has %.2f GiB free", (double)needed / 0x1p30,
              info->name, (double)free / 0x1p30);
@@ -97,12 +96,17 @@ static int parts_open(struct model *m, const struct source *file, const struct m
                       struct status *st)
 {
     int rc = 0;
-    const bool turned = options && options->train && op_choose(m->g, OP_matmul, PASS_bwd0) == VARIANT_uniform;
+    const struct model_options none = { 0 }, *o = options ? options : &none;
+    const struct weights_options how = {
+        .turned = o->train && op_choose(m->g, OP_matmul, PASS_bwd0) == VARIANT_uniform,
+        .f32 = o->f32,
+        .sink = o->sink,
+    };
     TRY(hyper_parse(&file->gguf, &m->hyper, st));
-    TRY(plan_get(&m->hyper, file, &m->plan, st));
+    TRY(plan_get(&m->hyper, file, o->f32, &m->plan, st));
     TRY(text_open(m, &file->gguf, st));
-    TRY(memory_check(m, options, turned, st));
-    TRY(weights_open(m->g, &m->hyper, file, turned, options ? options->sink : NULL, &m->weights, st));
+    TRY(memory_check(m, o, how.turned, st));
+    TRY(weights_open(m->g, &m->hyper, file, &how, &m->weights, st));
 out:
     return rc;
 }
@@ -189,4 +193,21 @@ const char *model_get_path(const struct model *m)
 const struct model_weight *model_weight(const struct model *m, enum tensor_role role, uint32_t block)
 {
     return &m->weights.places[(size_t)(role_is_block(role) ? block : 0) * ROLES + (size_t)role];
+}
+
+uint32_t model_turned_piece(const struct model *m, enum tensor_role role)
+{
+    return weights_piece(&m->hyper, role);
+}
+
+int model_values_read(const struct model *m, enum tensor_role role, uint32_t block, float *out,
+                      struct status *st)
+{
+    return weights_read(m->g, &m->hyper, role, model_weight(m, role, block), out, st);
+}
+
+int model_values_write(struct model *m, enum tensor_role role, uint32_t block, const float *values,
+                       struct status *st)
+{
+    return weights_write(m->g, &m->hyper, role, model_weight(m, role, block), values, st);
 }

@@ -1,5 +1,6 @@
 /* A language model on a device: the file's weights packed and uploaded once, as they are quantised; its
- * tokenizer and its chat template. Weights never change; adapters (model/lora.h) lie beside them.
+ * tokenizer and its chat template. Weights never change but in a model that was opened for it (`f32`);
+ * adapters (model/lora.h) lie beside them.
  */
 #ifndef LETHE_MODEL_MODEL_H
 #define LETHE_MODEL_MODEL_H
@@ -32,6 +33,7 @@ MUST_USE int model_plan(const char *path, struct model_plan *out, struct status 
 struct model_options {
     uint64_t room_bytes; /* that the caller will want on the device beside the weights */
     bool train; /* gradients will be wanted: with turned copies where the device has a use for them */
+    bool f32;   /* weights in f32 whatever the file's types are, to the same results: they can change */
     struct event_sink *sink; /* progress of the load; may be NULL */
 };
 /* Maps, checks, then takes memory and uploads. RC_NOMEM: weights and room do not fit the device, found before
@@ -56,9 +58,18 @@ const char *model_get_path(const struct model *m);
  * */
 struct model_weight {
     enum weight format;
-    uint64_t units, groups; /* addresses */
-    uint64_t turned;        /* of the head, chunk by chunk of GRAPH_CHUNK rows; 0: there is none */
+    const struct gpu_buffer *buffer; /* where all of it lies */
+    uint64_t units, groups;          /* addresses */
+    uint64_t turned;                 /* of the head, chunk by chunk of GRAPH_CHUNK rows; 0: there is none */
 };
 const struct model_weight *model_weight(const struct model *m, enum tensor_role role, uint32_t block);
+
+/* Rows of the pieces in which the turned copy of a weight stands. */
+uint32_t model_turned_piece(const struct model *m, enum tensor_role role);
+/* A tensor of a model that was opened with `f32`: [rows, columns], rows in the file's order. */
+MUST_USE int model_values_read(const struct model *m, enum tensor_role role, uint32_t block, float *out,
+                               struct status *st);
+MUST_USE int model_values_write(struct model *m, enum tensor_role role, uint32_t block, const float *values,
+                                struct status *st);
 
 #endif

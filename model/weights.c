@@ -6,6 +6,7 @@
 #include "model/graph.h"
 #include "model/quant.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -28,6 +29,12 @@ static bool role_is_turned(const struct model_hyper *h, enum tensor_role role)
     return !role_is_norm(role) && (role != ROLE_EMBEDDING || h->tied_head);
 }
 
+/* Turned in pieces of GRAPH_CHUNK rows, not as a whole. */
+static bool role_is_head(enum tensor_role role)
+{
+    return role == ROLE_EMBEDDING || role == ROLE_HEAD;
+}
+
 /* ---- sizes ---- */
 
 /* A tensor on the device: bytes of its parts, each aligned. */
@@ -38,6 +45,8 @@ struct layout {
     uint32_t block;
     const struct gguf_tensor *tensor;
     const struct quant_type *type;
+    const float *values; /* instead of the file's, row after row; or NULL */
+    enum weight weight;  /* its format on the device */
     struct tensor_shape shape;
     bool norm;
     uint64_t units, groups, turned;
@@ -48,52 +57,62 @@ static uint64_t aligned(uint64_t bytes)
     return (bytes + ALIGN - 1) / ALIGN * ALIGN;
 }
 
-static int layout_get(const struct model_hyper *h, const struct source *file, enum tensor_role role,
-                      uint32_t block, bool turned, struct layout *out, struct status *st)
+/* Sizes of a tensor in a format. */
+static int layout_size(const struct model_hyper *h, enum tensor_role role, bool turned, struct layout *l,
+                       struct status *st)
 {
     int rc = 0;
-    struct layout l = { .from = file,
-                        .h = h,
-                        .role = role,
-                        .block = block,
-                        .tensor = role_tensor(&file->gguf, role, block),
-                        .shape = role_shape(h, role),
-                        .norm = role_is_norm(role) };
+    l->shape = role_shape(h, role);
+    l->norm = role_is_norm(role);
+    if (l->norm) {
+        l->units = aligned((uint64_t)l->shape.rows * l->shape.columns * sizeof(float));
+        goto out;
+    }
+    const uint32_t step = weight_step(l->weight);
+    if (l->shape.columns % step != 0)
+        FAIL(st, RC_UNSUPPORTED, "%s has rows of %" PRIu32 ", not a multiple of %" PRIu32, role_name(role),
+             l->shape.columns, step);
+    l->units = aligned(weight_units_bytes(l->weight, l->shape.rows, l->shape.columns));
+    l->groups = aligned(weight_groups_bytes(l->weight, l->shape.rows, l->shape.columns));
+    l->turned = turned && role_is_turned(h, role) ? l->units : 0;
+out:
+    return rc;
+}
+
+static int layout_get(const struct model_hyper *h, const struct source *file, enum tensor_role role,
+                      uint32_t block, const struct weights_options *o, struct layout *out, struct status *st)
+{
+    int rc = 0;
+    struct layout l = {
+        .from = file, .h = h, .role = role, .block = block, .tensor = role_tensor(&file->gguf, role, block)
+    };
     if (!l.tensor)
         FAIL(st, RC_FORMAT, "no tensor for %s of block %" PRIu32, role_name(role), block);
     l.type = quant_find(l.tensor->type);
     if (!l.type)
         FAIL(st, RC_UNSUPPORTED, "tensor '%.*s': type %" PRIu32 " is not read", (int)l.tensor->name.n,
              l.tensor->name.s, l.tensor->type);
-    if (l.norm) {
-        l.units = aligned((uint64_t)l.shape.rows * l.shape.columns * sizeof(float));
-    } else {
-        const uint32_t step = weight_step(l.type->weight);
-        if (l.shape.columns % step != 0)
-            FAIL(st, RC_UNSUPPORTED, "%s has rows of %" PRIu32 ", not a multiple of %" PRIu32,
-                 role_name(role), l.shape.columns, step);
-        l.units = aligned(weight_units_bytes(l.type->weight, l.shape.rows, l.shape.columns));
-        l.groups = aligned(weight_groups_bytes(l.type->weight, l.shape.rows, l.shape.columns));
-        l.turned = turned && role_is_turned(h, role) ? l.units : 0;
-    }
+    l.weight = o->f32 ? WEIGHT_f32 : l.type->weight;
+    TRY(layout_size(h, role, o->turned, &l, st));
     *out = l;
 out:
     return rc;
 }
 
-int weights_plan(const struct model_hyper *h, const struct source *file, struct model_plan *out,
+int weights_plan(const struct model_hyper *h, const struct source *file, bool f32, struct model_plan *out,
                  struct status *st)
 {
     int rc = 0;
+    const struct weights_options o = { .turned = true, .f32 = f32 };
     uint32_t widest = 0;
     uint64_t turned_most = 0;
     for (size_t i = 0; i < (size_t)h->blocks + 2; i++) {
         uint64_t bytes = 0, turned = 0;
         for (int r = 0; r < ROLES; r++) {
-            struct layout l;
+            struct layout l = { 0 };
             if (!role_in_buffer(h, (enum tensor_role)r, i))
                 continue;
-            TRY(layout_get(h, file, (enum tensor_role)r, i < h->blocks ? (uint32_t)i : 0, true, &l, st));
+            TRY(layout_get(h, file, (enum tensor_role)r, i < h->blocks ? (uint32_t)i : 0, &o, &l, st));
             bytes += l.units + l.groups;
             turned += l.turned;
             widest = l.shape.columns > widest ? l.shape.columns : widest;
@@ -160,6 +179,15 @@ out:
     return rc;
 }
 
+static void values_get(const struct layout *l, uint64_t first, uint32_t n, float *out)
+{
+    const uint32_t columns = l->shape.columns;
+    if (l->values)
+        memcpy(out, l->values + first * columns, (size_t)n * columns * sizeof *out);
+    else
+        source_f32(l->from, l->h, l->role, l->block, first, n, out);
+}
+
 /* Rows first … first + n - 1 in the form that weight_pack takes; rows up to a whole panel are zero. */
 static void rows_get(const struct layout *l, uint64_t first, uint32_t n, struct staging *s)
 {
@@ -167,9 +195,9 @@ static void rows_get(const struct layout *l, uint64_t first, uint32_t n, struct 
     const size_t from = (size_t)n * columns, to = (size_t)whole * columns;
     int8_t *codes = (int8_t *)s->values;
     uint16_t *halves = (uint16_t *)s->values;
-    switch (l->type->weight) {
+    switch (l->weight) {
     case WEIGHT_f32:
-        source_f32(l->from, l->h, l->role, l->block, first, n, s->values);
+        values_get(l, first, n, s->values);
         memset(s->values + from, 0, (to - from) * sizeof(float));
         break;
     case WEIGHT_f16:
@@ -201,7 +229,7 @@ static int tensor_upload(struct gpu *g, const struct layout *l, bool head, const
                          uint64_t at, struct staging *s, struct status *st)
 {
     int rc = 0;
-    const enum weight w = l->type->weight;
+    const enum weight w = l->weight;
     const uint32_t columns = l->shape.columns, rows = l->shape.rows;
     const uint64_t turned_at = at + l->units + l->groups;
     if (l->turned && !head)
@@ -235,13 +263,13 @@ out:
 static int norm_upload(struct gpu *g, const struct layout *l, const struct gpu_buffer *to, uint64_t at,
                        struct staging *s, struct status *st)
 {
-    source_f32(l->from, l->h, l->role, l->block, 0, l->shape.rows, s->values);
+    values_get(l, 0, l->shape.rows, s->values);
     return gpu_write(g, to, at, s->values, (uint64_t)l->shape.rows * l->shape.columns * sizeof(float), st);
 }
 
 /* Buffer i with all that belongs in it. */
 static int buffer_open(struct weights *w, const struct model_hyper *h, const struct source *file, size_t i,
-                       bool turned, struct staging *s, struct status *st)
+                       const struct weights_options *o, struct staging *s, struct status *st)
 {
     int rc = 0;
     struct layout layouts[ROLES];
@@ -250,7 +278,7 @@ static int buffer_open(struct weights *w, const struct model_hyper *h, const str
     for (int r = 0; r < ROLES; r++) {
         if (!role_in_buffer(h, (enum tensor_role)r, i))
             continue;
-        TRY(layout_get(h, file, (enum tensor_role)r, block, turned, &layouts[r], st));
+        TRY(layout_get(h, file, (enum tensor_role)r, block, o, &layouts[r], st));
         bytes += layouts[r].units + layouts[r].groups + layouts[r].turned;
     }
     TRY(gpu_alloc(w->g, bytes, "weights", &w->buffers[i], st));
@@ -263,10 +291,11 @@ static int buffer_open(struct weights *w, const struct model_hyper *h, const str
         if (l->norm)
             TRY(norm_upload(w->g, l, &w->buffers[i], at, s, st));
         else
-            TRY(tensor_upload(w->g, l, r == ROLE_EMBEDDING || r == ROLE_HEAD, &w->buffers[i], at, s, st));
+            TRY(tensor_upload(w->g, l, role_is_head((enum tensor_role)r), &w->buffers[i], at, s, st));
         file_map_forget(l->tensor->data, l->tensor->size);
         w->places[(size_t)block * ROLES + (size_t)r] = (struct model_weight){
-            .format = l->norm ? WEIGHT_f32 : l->type->weight,
+            .format = l->norm ? WEIGHT_f32 : l->weight,
+            .buffer = &w->buffers[i],
             .units = addr,
             .groups = addr + l->units,
             .turned = l->turned ? addr + l->units + l->groups : 0,
@@ -277,8 +306,8 @@ out:
     return rc;
 }
 
-int weights_open(struct gpu *g, const struct model_hyper *h, const struct source *file, bool turned,
-                 struct event_sink *sink, struct weights *out, struct status *st)
+int weights_open(struct gpu *g, const struct model_hyper *h, const struct source *file,
+                 const struct weights_options *options, struct weights *out, struct status *st)
 {
     int rc = 0;
     struct weights w = { .g = g, .buffers_n = (size_t)h->blocks + 2 };
@@ -289,8 +318,8 @@ int weights_open(struct gpu *g, const struct model_hyper *h, const struct source
         FAIL(st, RC_NOMEM, "no memory for a table of tensors");
     TRY(staging_open(h, &s, st));
     for (size_t i = 0; i < w.buffers_n; i++) {
-        TRY(buffer_open(&w, h, file, i, turned, &s, st));
-        event_progress(sink, "load", i + 1, w.buffers_n);
+        TRY(buffer_open(&w, h, file, i, options, &s, st));
+        event_progress(options->sink, "load", i + 1, w.buffers_n);
     }
     if (h->tied_head)
         w.places[ROLE_HEAD] = w.places[ROLE_EMBEDDING];
@@ -309,4 +338,60 @@ void weights_close(struct weights *w)
     mem_free(w->buffers);
     mem_free(w->places);
     *w = (struct weights){ 0 };
+}
+
+/* ---- single tensors of a model in f32 ---- */
+
+uint32_t weights_piece(const struct model_hyper *h, enum tensor_role role)
+{
+    const uint32_t rows = role_shape(h, role).rows;
+    return role_is_head(role) ? GRAPH_CHUNK : (rows + WEIGHT_PANEL - 1) / WEIGHT_PANEL * WEIGHT_PANEL;
+}
+
+int weights_write(struct gpu *g, const struct model_hyper *h, enum tensor_role role,
+                  const struct model_weight *to, const float *values, struct status *st)
+{
+    int rc = 0;
+    struct staging s = { 0 };
+    struct layout l = { .values = values, .weight = WEIGHT_f32 };
+    const uint64_t at = to->units - to->buffer->addr;
+    assert(to->format == WEIGHT_f32);
+    TRY(layout_size(h, role, to->turned != 0, &l, st));
+    TRY(staging_open(h, &s, st));
+    TRY(l.norm ? norm_upload(g, &l, to->buffer, at, &s, st)
+               : tensor_upload(g, &l, role_is_head(role), to->buffer, at, &s, st));
+out:
+    staging_free(&s);
+    return rc;
+}
+
+int weights_read(struct gpu *g, const struct model_hyper *h, enum tensor_role role,
+                 const struct model_weight *from, float *out, struct status *st)
+{
+    int rc = 0;
+    const struct tensor_shape s = role_shape(h, role);
+    const uint64_t at = from->units - from->buffer->addr;
+    float *packed = NULL;
+    assert(from->format == WEIGHT_f32);
+    if (role_is_norm(role)) {
+        TRY(gpu_read(g, from->buffer, at, out, (uint64_t)s.rows * s.columns * sizeof *out, st));
+        goto out;
+    }
+    packed = mem_calloc((size_t)ROWS_A_TIME * s.columns, sizeof *packed);
+    if (!packed)
+        FAIL(st, RC_NOMEM, "no memory to read a weight");
+    for (uint32_t first = 0; first < s.rows; first += ROWS_A_TIME) {
+        const uint32_t n = s.rows - first < ROWS_A_TIME ? s.rows - first : ROWS_A_TIME;
+        TRY(gpu_read(g, from->buffer, at + weight_units_at(WEIGHT_f32, first, s.columns), packed,
+                     weight_units_bytes(WEIGHT_f32, n, s.columns), st));
+        for (uint32_t r = 0; r < n; r++) {
+            const float *panel = packed + (size_t)(r / WEIGHT_PANEL * WEIGHT_PANEL) * s.columns;
+            for (uint32_t c = 0; c < s.columns; c++)
+                out[(size_t)(first + r) * s.columns + c] =
+                    panel[(c / 2 * WEIGHT_PANEL + r % WEIGHT_PANEL) * 2 + c % 2];
+        }
+    }
+out:
+    mem_free(packed);
+    return rc;
 }

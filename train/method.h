@@ -14,5 +14,7 @@ MUST_USE int decimal_read(const struct json *object, const char *key, const char
 MUST_USE int count_read(const struct json *object, const char *key, uint32_t min, uint32_t max, uint32_t *out,
                         struct status *st);
 struct decimal decimal_default(const char *text);
+/* method_full.c: factor of the schedule's rate for a tensor (methods 3.5). */
+double full_rate(const struct recipe *r, const struct model_hyper *h, enum tensor_role role, uint32_t block);
 
 #endif

@@ -1,6 +1,7 @@
 /* LoRA and rsLoRA: frozen weights, trained low-rank parts beside the linears (methods 2.3, 2.4). */
 #include "model/adapter.h"
 #include "train/method.h"
+#include "train/train_own.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -102,6 +103,107 @@ out:
     return rc;
 }
 
+/* ---- the run ---- */
+
+static int adapter_shape(const struct model_hyper *h, const struct recipe *r, struct adapter *out,
+                         struct status *st)
+{
+    const struct adapter_config config = { .r = r->rank,
+                                           .alpha = r->alpha.value,
+                                           .dropout = r->dropout.value,
+                                           .rslora = r->rslora,
+                                           .targets = r->targets };
+    return adapter_init(h, &config, out, st);
+}
+
+/* What a driver takes for a buffer. */
+static uint64_t buffer_bytes(uint64_t bytes)
+{
+    return (bytes + 255) / 256 * 256;
+}
+
+static int lora_plan(const struct model_hyper *h, const struct recipe *r, struct train_plan *plan,
+                     uint64_t *bytes, struct status *st)
+{
+    int rc = 0;
+    struct adapter a = { 0 };
+    TRY(adapter_shape(h, r, &a, st));
+    plan->trainable = adapter_parameters(&a);
+    plan->blocks = h->blocks;
+    *bytes = 4 * buffer_bytes(lora_bytes(&a)) + buffer_bytes(a.n * 2 * sizeof(float)) +
+             buffer_bytes(UPDATE_BLOCK * sizeof(float));
+out:
+    adapter_release(&a);
+    return rc;
+}
+
+/* One update for all: there is nothing between the parts that it could change. */
+static void lora_fill(struct train *t)
+{
+    const uint64_t n = t->lora.n;
+    for (size_t i = 0; i < t->n.gradients; i++) {
+        const struct adapter_part *p = &t->adapter.parts[i / 2];
+        const struct lora_part *at = lora_part(&t->lora, p->role, p->block);
+        t->gradients[i] = (struct train_stretch){ &t->gradient, (i % 2 ? at->b_at : at->a_at) * sizeof(float),
+                                                  (uint64_t)at->r * (i % 2 ? at->out : at->in) };
+    }
+    t->updates[0] = (struct train_update){
+        .args = { .p = { t->lora.values.addr, t->first.addr, t->second.addr, t->gradient.addr },
+                  .d = { (uint32_t)n } },
+        .rate = 1,
+        .decays = true,
+    };
+    t->zeroed[0] = (struct train_stretch){ &t->gradient, 0, n };
+    t->stored[0] = (struct train_stretch){ &t->lora.values, 0, n };
+    t->stored[1] = (struct train_stretch){ &t->first, 0, n };
+    t->stored[2] = (struct train_stretch){ &t->second, 0, n };
+}
+
+static int lora_run_open(struct train *t, struct status *st)
+{
+    int rc = 0;
+    struct gpu *g = model_get_gpu(t->m);
+    TRY(adapter_shape(model_get_hyper(t->m), &t->recipe, &t->adapter, st));
+    adapter_draw(&t->adapter, t->recipe.seed);
+    TRY(lora_open(t->m, &t->adapter, &t->lora, st));
+    TRY(gpu_alloc(g, t->lora.values.bytes, "gradient", &t->gradient, st));
+    TRY(gpu_alloc(g, t->lora.values.bytes, "moments", &t->first, st));
+    TRY(gpu_alloc(g, t->lora.values.bytes, "moments", &t->second, st));
+    TRY(train_room(
+        t, &(struct train_sizes){ .zeroed = 1, .gradients = t->adapter.n * 2, .updates = 1, .stored = 3 },
+        st));
+    lora_fill(t);
+out:
+    return rc;
+}
+
+static int lora_save(struct train *t, struct status *st)
+{
+    int rc = 0;
+    TRY(lora_read(&t->lora, &t->adapter, st));
+    TRY(adapter_save(&t->adapter, model_get_hyper(t->m), t->options.base_name ? t->options.base_name : "",
+                     t->options.out_dir, st));
+out:
+    return rc;
+}
+
+static void lora_run_close(struct train *t)
+{
+    struct gpu_buffer *const buffers[] = { &t->gradient, &t->first, &t->second };
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
+        if (buffers[i]->addr)
+            gpu_free(model_get_gpu(t->m), buffers[i]);
+    lora_close(&t->lora);
+    adapter_release(&t->adapter);
+}
+
+static const struct method_run RUN = {
+    .plan = lora_plan,
+    .open = lora_run_open,
+    .save = lora_save,
+    .close = lora_run_close,
+};
+
 const struct method method_lora = {
     .name = "lora",
     .keys = KEYS,
@@ -110,4 +212,5 @@ const struct method method_lora = {
     .write = lora_write,
     .check = lora_check,
     .advise = lora_advise,
+    .run = &RUN,
 };

@@ -293,6 +293,11 @@ out:
     return rc;
 }
 
+bool recipe_wants_f32(const struct recipe *r)
+{
+    return r->method == &method_full;
+}
+
 /* ---- writing ---- */
 
 struct json *recipe_write(const struct recipe *r)

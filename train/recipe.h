@@ -14,8 +14,9 @@
 #include <stdint.h>
 
 struct recipe;
+struct method_run; /* train/train_own.h */
 
-/* A line of methods.def: how a parameterisation reads and checks its own keys. */
+/* A line of methods.def: how a parameterisation reads and checks its own keys, and how it trains. */
 struct method {
     const char *name;
     const char *const *keys; /* NULL-ended: what it reads beside the common ones */
@@ -27,6 +28,7 @@ struct method {
     /* What is unwise, to the sink. */
     int (*advise)(const struct recipe *r, const struct model_hyper *h, struct event_sink *sink,
                   struct status *st);
+    const struct method_run *run;
 };
 const struct method *method_find(const char *name); /* NULL: none of that name */
 /* Names of all methods, ", " between them. */
@@ -65,12 +67,18 @@ struct recipe {
     struct decimal alpha, dropout;
     bool rslora;
     uint32_t targets; /* ROLE_BIT of each */
+    /* method_full.c */
+    struct decimal freeze, layer_decay;
+    struct decimal lr_bottom; /* value below 0: not given */
+    bool train_head;
 };
 
 /* Values of methods 4.1 for a method; the seed is 0. RC_ARG: no such method. */
 MUST_USE int recipe_init(const char *method, struct recipe *out, struct status *st);
 /* `seed` must be stated. RC_FORMAT with the key; RC_ARG: a value that makes no sense. */
 MUST_USE int recipe_parse(const struct json *object, struct recipe *out, struct status *st);
+/* Whether it changes the model's own weights, which are then wanted in f32. */
+bool recipe_wants_f32(const struct recipe *r);
 /* Every key that applies with the value that will run. NULL: no memory. The warm-up is written as it was
  * given; once the updates are known (recipe_settle), as the steps that run. */
 struct json *recipe_write(const struct recipe *r);

@@ -15,20 +15,16 @@ enum { EVERY_DEFAULT = 10, DIVERGED_STEPS = 20, DIVERGED_TIMES = 3 };
 
 /* ---- plan ---- */
 
-static struct adapter_config adapter_config_of(const struct recipe *r)
-{
-    return (struct adapter_config){ .r = r->rank,
-                                    .alpha = r->alpha.value,
-                                    .dropout = r->dropout.value,
-                                    .rslora = r->rslora,
-                                    .targets = r->targets };
-}
-
 static struct graph_options graph_sizes(const struct train_plan *plan, const struct data *d,
                                         const struct recipe *r)
 {
     return (struct graph_options){
-        .rows_max = plan->rows_max, .positions_max = d->longest, .rank_max = r->rank, .train = true
+        .rows_max = plan->rows_max,
+        .positions_max = d->longest,
+        .rank_max = r->rank,
+        .train = true,
+        .full = recipe_wants_f32(r),
+        .frozen = plan->frozen,
     };
 }
 
@@ -58,38 +54,26 @@ out:
     return rc;
 }
 
-/* What a driver takes for a buffer. */
-static uint64_t buffer_bytes(uint64_t bytes)
-{
-    return (bytes + 255) / 256 * 256;
-}
-
 int train_plan(const struct model_hyper *h, const struct train_options *options, struct train_plan *out,
                struct status *st)
 {
     int rc = 0;
     const struct recipe *r = options->recipe;
-    const struct adapter_config config = adapter_config_of(r);
     struct recipe_shape shape;
     struct train_plan plan = { .total = hyper_parameters(h) };
-    struct adapter a = { 0 };
+    uint64_t beside = 0;
     TRY(recipe_check(r, h, st));
     TRY(recipe_shape(r, (uint32_t)options->data->sequences_n, &shape, st));
     TRY(passes_plan(r, options->data, &shape, &plan, st));
-    TRY(adapter_init(h, &config, &a, st));
+    TRY(r->method->run->plan(h, r, &plan, &beside, st));
     plan.steps = shape.steps;
     plan.epoch_steps = shape.epoch_steps;
-    plan.trainable = adapter_parameters(&a);
-    const uint64_t beside = 4 * buffer_bytes(lora_bytes(&a)) + buffer_bytes(a.n * 2 * sizeof(float)) +
-                            buffer_bytes(8 * sizeof(float));
     struct graph_options sizes = graph_sizes(&plan, options->data, r);
-    plan.blocks = h->blocks;
     plan.device_bytes = graph_plan(h, &sizes) + beside;
     sizes.again = h->blocks;
     plan.device_bytes_least = graph_plan(h, &sizes) + beside;
     *out = plan;
 out:
-    adapter_release(&a);
     return rc;
 }
 
@@ -142,9 +126,8 @@ static int host_open(struct train *t, struct status *st)
     TRY(micro_batch_init(&t->batch, rows, st));
     t->picks = mem_calloc(rows, sizeof *t->picks);
     t->weights = mem_calloc(rows, sizeof *t->weights);
-    t->host_norms = mem_calloc(t->adapter.n * 2, sizeof *t->host_norms);
     t->order = mem_calloc(t->options.data->sequences_n, sizeof *t->order);
-    if (!t->picks || !t->weights || !t->host_norms || !t->order)
+    if (!t->picks || !t->weights || !t->order)
         FAIL(st, RC_NOMEM, "no memory for a run");
     if (t->options.state_path)
         str_puts(&t->state_path, t->options.state_path);
@@ -169,26 +152,43 @@ static int again_choose(struct train *t, uint64_t free, struct status *st)
                       t->again, t->plan.blocks, (double)t->plan.device_bytes / 0x1p20, (double)free / 0x1p20);
 }
 
+int train_room(struct train *t, const struct train_sizes *n, struct status *st)
+{
+    int rc = 0;
+    t->zeroed = mem_calloc(n->zeroed, sizeof *t->zeroed);
+    t->gradients = mem_calloc(n->gradients, sizeof *t->gradients);
+    t->updates = mem_calloc(n->updates, sizeof *t->updates);
+    t->stored = mem_calloc(n->stored, sizeof *t->stored);
+    if (!t->zeroed || !t->gradients || !t->updates || !t->stored)
+        FAIL(st, RC_NOMEM, "no memory for a run");
+    t->n = *n;
+out:
+    return rc;
+}
+
 static int device_open(struct train *t, struct status *st)
 {
     int rc = 0;
     struct gpu *g = model_get_gpu(t->m);
     const struct gpu_info *info = gpu_get_info(g);
     struct graph_options sizes = graph_sizes(&t->plan, t->options.data, &t->recipe);
-    const uint64_t free = gpu_bytes_free(g), bytes = lora_bytes(&t->adapter);
+    const uint64_t free = gpu_bytes_free(g);
     if (t->plan.device_bytes_least > free)
         FAIL(st, RC_NOMEM, "training needs %.2f GiB more on %s, which has %.2f GiB free",
              (double)t->plan.device_bytes_least / 0x1p30, info->name, (double)free / 0x1p30);
     TRY(again_choose(t, free, st));
     sizes.again = t->again;
     TRY(graph_open(t->m, &sizes, &t->graph, st));
-    TRY(lora_open(t->m, &t->adapter, &t->lora, st));
-    TRY(gpu_alloc(g, bytes, "gradient", &t->gradient, st));
-    TRY(gpu_alloc(g, bytes, "moments", &t->first, st));
-    TRY(gpu_alloc(g, bytes, "moments", &t->second, st));
-    TRY(gpu_alloc(g, t->adapter.n * 2 * sizeof(float), "norms", &t->norms, st));
+    TRY(t->recipe.method->run->open(t, st));
+    for (size_t i = 0; i < t->n.gradients; i++)
+        t->norms_n += train_pieces(t->gradients[i].floats);
+    t->host_norms = mem_calloc(t->norms_n, sizeof *t->host_norms);
+    t->host_blocks = mem_calloc(t->n.updates * UPDATE_BLOCK, sizeof *t->host_blocks);
+    if (!t->host_norms || !t->host_blocks)
+        FAIL(st, RC_NOMEM, "no memory for a run");
+    TRY(gpu_alloc(g, t->norms_n * sizeof(float), "norms", &t->norms, st));
+    TRY(gpu_alloc(g, t->n.updates * UPDATE_BLOCK * sizeof(float), "step", &t->blocks, st));
     TRY(gpu_recordings_open(g, &t->recordings, st));
-    TRY(gpu_alloc(g, 8 * sizeof(float), "step", &t->block, st));
 out:
     return rc;
 }
@@ -213,6 +213,8 @@ static int start(struct train *t, struct status *st)
         TRY(dir_make(t->options.out_dir, st));
     if (t->options.resume)
         TRY(state_load(t, &found, &sum, st));
+    if (found && t->recipe.method->run->resumed)
+        TRY(t->recipe.method->run->resumed(t, st));
     if (found)
         TRY(state_event(t, "resume", &sum, st));
 out:
@@ -223,7 +225,6 @@ int train_open(struct model *m, const struct train_options *options, struct trai
 {
     int rc = 0;
     const struct model_hyper *h = model_get_hyper(m);
-    const struct adapter_config config = adapter_config_of(options->recipe);
     struct train *t = mem_calloc(1, sizeof *t);
     if (!t)
         FAIL(st, RC_NOMEM, "no memory for a run");
@@ -234,8 +235,6 @@ int train_open(struct model *m, const struct train_options *options, struct trai
     TRY(recipe_shape(&t->recipe, (uint32_t)options->data->sequences_n, &t->shape, st));
     recipe_settle(&t->recipe, &t->shape);
     TRY(config_hash(t, st));
-    TRY(adapter_init(h, &config, &t->adapter, st));
-    adapter_draw(&t->adapter, t->recipe.seed);
     TRY(host_open(t, st));
     TRY(device_open(t, st));
     TRY(start(t, st));
@@ -250,19 +249,23 @@ void train_close(struct train *t)
 {
     if (!t)
         return;
-    struct gpu_buffer *const buffers[] = { &t->gradient, &t->first, &t->second, &t->norms, &t->block };
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
-        if (buffers[i]->addr)
-            gpu_free(model_get_gpu(t->m), buffers[i]);
     gpu_recordings_close(t->recordings);
-    lora_close(&t->lora);
+    if (t->norms.addr)
+        gpu_free(model_get_gpu(t->m), &t->norms);
+    if (t->blocks.addr)
+        gpu_free(model_get_gpu(t->m), &t->blocks);
+    t->recipe.method->run->close(t);
     graph_close(t->graph);
-    adapter_release(&t->adapter);
+    mem_free(t->zeroed);
+    mem_free(t->gradients);
+    mem_free(t->updates);
+    mem_free(t->stored);
     micro_batch_release(&t->batch);
     str_release(&t->state_path);
     mem_free(t->picks);
     mem_free(t->weights);
     mem_free(t->host_norms);
+    mem_free(t->host_blocks);
     mem_free(t->order);
     mem_free(t);
 }
@@ -336,9 +339,7 @@ out:
 static int finish(struct train *t, struct status *st)
 {
     int rc = 0;
-    TRY(lora_read(&t->lora, &t->adapter, st));
-    TRY(adapter_save(&t->adapter, model_get_hyper(t->m), t->options.base_name ? t->options.base_name : "",
-                     t->options.out_dir, st));
+    TRY(t->recipe.method->run->save(t, st));
     if (!t->options.state_path && unlink(str_text(&t->state_path)) != 0 &&
         path_exists(str_text(&t->state_path)))
         FAIL(st, RC_IO, "%s: cannot be removed", str_text(&t->state_path));
@@ -381,18 +382,4 @@ out:
 int train_adapter(struct train *t, struct adapter *out, struct status *st)
 {
     return lora_read(&t->lora, out, st);
-}
-
-int train_values(struct train *t, const struct gpu_buffer *from, float **out, struct status *st)
-{
-    int rc = 0;
-    float *values = mem_calloc(t->lora.n, sizeof *values);
-    if (!values)
-        FAIL(st, RC_NOMEM, "no memory for an adapter");
-    TRY(gpu_read(model_get_gpu(t->m), from, 0, values, t->lora.n * sizeof *values, st));
-    *out = values;
-    values = NULL;
-out:
-    mem_free(values);
-    return rc;
 }

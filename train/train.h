@@ -8,6 +8,7 @@
 
 #include "base/event.h"
 #include "model/adapter.h"
+#include "model/full.h"
 #include "model/model.h"
 #include "train/data.h"
 #include "train/recipe.h"
@@ -21,8 +22,9 @@ struct train;
 struct train_options {
     const struct recipe *recipe; /* settled or not; must outlive the run, as data and model must */
     const struct data *data;
-    const char *out_dir; /* for the adapter: adapter_config.json, adapter_model.safetensors */
-    /* Checkpoint file. NULL: out_dir/train.state, removed when the adapter is written. A path of its own
+    /* For the adapter (adapter_config.json, adapter_model.safetensors) or the weights (model.safetensors). */
+    const char *out_dir;
+    /* Checkpoint file. NULL: out_dir/train.state, removed when the result is written. A path of its own
      * stays, so that a run that was finished resumes to its end at once. */
     const char *state_path;
     const char *base_name;     /* goes into adapter_config.json */
@@ -39,7 +41,7 @@ struct train_plan {
     /* Beside the model's weights: with all activations kept, and with those of all blocks but the top one
      * computed again. */
     uint64_t device_bytes, device_bytes_least;
-    uint32_t blocks;
+    uint32_t blocks, frozen; /* that have something to train, and those below them */
     uint64_t trainable, total;
     uint32_t rows_max; /* of a micro-batch over the whole run */
     uint32_t steps, epoch_steps;
@@ -52,8 +54,9 @@ MUST_USE int train_plan(const struct model_hyper *h, const struct train_options 
  * Memory decides this number, and it decides no bit. */
 uint32_t train_plan_again(const struct train_plan *plan, uint64_t bytes);
 
-/* Takes memory, draws or restores the weights. RC_NOMEM before anything is taken; RC_ARG: a state of another
- * recipe, data or model. */
+/* Takes memory, draws or restores what is trained. A method that trains the weights wants a model that was
+ * opened in f32 (recipe_wants_f32), and changes it. RC_NOMEM before anything is taken; RC_ARG: a state of
+ * another recipe, data or model. */
 MUST_USE int train_open(struct model *m, const struct train_options *options, struct train **out,
                         struct status *st);
 void train_close(struct train *t);
@@ -65,7 +68,7 @@ struct train_result {
     uint64_t tokens, supervised;
     bool diverged;
 };
-/* To the end, then writes the adapter. RC_INTERRUPTED: `stop` was raised, the state is
+/* To the end, then writes the result. RC_INTERRUPTED: `stop` was raised, the state is
  * saved. RC_VERIFY is never returned; a loss or gradient that is not finite, or a run that diverged
  * (above three times its first loss for 20 updates), is RC_ARG: the last good checkpoint stays. */
 MUST_USE int train_run(struct train *t, struct train_result *out, struct status *st);
@@ -79,7 +82,8 @@ struct train_step {
 MUST_USE int train_step(struct train *t, struct train_step *out, struct status *st);
 /* The adapter as it is now, into one of the same shape (adapter_init with the recipe). */
 MUST_USE int train_adapter(struct train *t, struct adapter *out, struct status *st);
-/* Gradient of the next step before clipping, into one of the same shape; nothing is updated. For tests. */
+/* Gradient of the next step before clipping, an adapter's into one of the same shape; NULL: it stays on the
+ * device. Nothing is updated. For tests. */
 MUST_USE int train_gradient(struct train *t, struct adapter *out, struct train_step *step, struct status *st);
 
 #endif

@@ -154,4 +154,5 @@ def main():
     print("loss", loss, golden["losses.1e-5"], golden["losses.1e-2"])
 
 
-main()
+if __name__ == "__main__":
+    main()

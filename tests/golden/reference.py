@@ -1,4 +1,4 @@
-"""What make_tiny.py and make_real.py share: the random numbers, the GGUF file as a transformers model, the recipe.
+"""What make_tiny.py, make_real.py and make_full.py share: the random numbers, the GGUF file as a transformers model, the recipe.
 
     pip install torch==2.15.0 transformers==5.23.0 peft==0.21.2 tokenizers==0.23.3 gguf==0.19.0 safetensors==0.8.0
 """
@@ -82,12 +82,14 @@ def load(path):
         vocab_size=tensors["token_embd.weight"].shape[0], hidden_size=meta["llama.embedding_length"],
         intermediate_size=meta["llama.feed_forward_length"], num_hidden_layers=meta["llama.block_count"],
         num_attention_heads=heads, num_key_value_heads=kv, rms_norm_eps=meta["llama.attention.layer_norm_rms_epsilon"],
-        max_position_embeddings=meta["llama.context_length"], tie_word_embeddings=True, attention_bias=False,
+        max_position_embeddings=meta["llama.context_length"], attention_bias=False,
+        tie_word_embeddings="output.weight" not in tensors,
         rope_parameters={"rope_type": "default", "rope_theta": meta["llama.rope.freq_base"]}, use_cache=False)
     config._attn_implementation = "eager"
     model = LlamaForCausalLM(config).to(torch.float32).eval()
     head = config.hidden_size // heads
-    state = {"model.embed_tokens.weight": tensors["token_embd.weight"], "lm_head.weight": tensors["token_embd.weight"],
+    state = {"model.embed_tokens.weight": tensors["token_embd.weight"],
+             "lm_head.weight": tensors.get("output.weight", tensors["token_embd.weight"]),
              "model.norm.weight": tensors["output_norm.weight"]}
     for i in range(config.num_hidden_layers):
         for module, (name, _) in ROLES.items():
@@ -148,17 +150,17 @@ class Angles(torch.nn.Module):
         return angle.cos(), angle.sin()
 
 
-def double(peft):
-    """The PEFT model in double precision. transformers computes norms, attention's softmax and angles in single
+def double(model):
+    """A model, PEFT's or its own, in double precision. transformers computes norms, attention's softmax and angles in single
     precision whatever the weights are, and single precision alone moves a gradient of the real model by 1e-4."""
-    llama = peft.base_model.model.model
+    llama = (model.get_base_model() if hasattr(model, "get_base_model") else model).model
     modeling_llama.eager_attention_forward = attention
     for layer in llama.layers:
         layer.input_layernorm, layer.post_attention_layernorm = Norm(layer.input_layernorm), Norm(layer.post_attention_layernorm)
     llama.norm = Norm(llama.norm)
-    config = peft.config
+    config = llama.config
     llama.rotary_emb = Angles(config.rope_parameters["rope_theta"], config.hidden_size // config.num_attention_heads)
-    return peft.double()
+    return model.double()
 
 
 def loss_of(peft, batch):
@@ -194,6 +196,21 @@ def train(peft, batch, lr, steps):
         adamw.zero_grad()
         loss = loss_of(peft, batch)
         loss.backward()
+        adamw.step()
+        losses.append(float(loss.detach()))
+    return losses
+
+
+def train_all(model, batch, groups, steps, clip):
+    """Losses before each of `steps` updates of whole tensors by AdamW: groups are torch's, clip 0 is none."""
+    losses = []
+    adamw = torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8, foreach=False)
+    for _ in range(steps):
+        model.zero_grad()
+        loss = loss_of(model, batch)
+        loss.backward()
+        if clip:
+            torch.nn.utils.clip_grad_norm_([p for g in groups for p in g["params"]], clip)
         adamw.step()
         losses.append(float(loss.detach()))
     return losses
