@@ -141,7 +141,7 @@ static int model_file_open(struct bench *b, struct status *st)
 {
     int rc = 0;
     struct source from = { 0 };
-    TRY(session_open(&b->common, b->model, true, NULL, NULL, &b->session, st));
+    TRY(session_open(&b->common, b->model, &(struct model_options){ .train = true }, NULL, &b->session, st));
     TRY(source_open(b->model, &from, st));
     info_types(&from.gguf, &b->types);
     b->blocks_whole = model_get_hyper(b->session.model)->blocks;

@@ -13,7 +13,8 @@
 #include <string.h>
 
 static const struct usage USAGE = {
-    .forms = "lethe probe MODEL [--adapter DIR] [--probes F...] [--out P]\n       lethe probe --check "
+    .forms = "lethe probe MODEL [--adapter DIR | --weights DIR] [--probes F...] [--out P]\n       lethe "
+             "probe --check "
              "--probes F...",
     .does = "Scores suites (the shipped ones without --probes) and prints each accuracy with its Wilson "
             "interval at 95 %,\n"
@@ -25,7 +26,7 @@ static const struct usage USAGE = {
 
 struct probe_run {
     struct common common;
-    const char *model, *adapter, *out;
+    const char *model, *adapter, *weights, *out;
     struct opt_list probes;
     bool check, rendered;
     uint32_t max_len;
@@ -117,12 +118,13 @@ static int suites_score(struct probe_run *r, const struct suites *suites, struct
     int rc = 0;
     struct session_lm lm = { 0 };
     struct lm_options options = { .max_len = r->max_len, .template = r->rendered };
-    TRY(session_lm_open(s, r->adapter != NULL, &options, &lm, st));
+    TRY(session_lm_open(s, r->adapter || r->weights, &options, &lm, st));
     for (size_t i = 0; i < suites->n; i++)
         TRY(score_check(&suites->sets[i], &lm.lm, r->rendered, st));
     for (size_t i = 0; i < suites->n; i++) {
         struct item_rows rows = { 0 };
-        struct score_options how = { .side = r->adapter ? "tuned" : "base", .rendered = r->rendered };
+        struct score_options how = { .side = r->adapter || r->weights ? "tuned" : "base",
+                                     .rendered = r->rendered };
         rc = score_set(&suites->sets[i], &lm.lm, &how, &sink->sink, &rows, st);
         if (!rc)
             rc = suite_report(r, &suites->sets[i], &rows, st);
@@ -169,9 +171,12 @@ static int probe_score(struct probe_run *r, struct status *st)
     cli_sink_init(&sink, &r->common, NULL);
     r->list = json_array();
     TRY(suites_load(r->probes.v, r->probes.n, &suites, st));
-    TRY(session_open(&r->common, r->model, false, NULL, &sink.sink, &session, st));
+    TRY(session_open(&r->common, r->model, &(struct model_options){ .sink = &sink.sink }, NULL, &session,
+                     st));
     if (r->adapter)
         TRY(session_adapter(&session, r->adapter, st));
+    if (r->weights)
+        TRY(session_weights(&session, r->weights, &sink.sink, st));
     TRY(suites_score(r, &suites, &session, &sink, st));
     TRY(probe_print(r, st));
 out:
@@ -189,6 +194,7 @@ int cmd_probe(int argc, char **argv, struct status *st)
     struct opt_list words = { 0 };
     const struct opt table[] = {
         { "adapter", OPT_TEXT, &r.adapter, "DIR", "PEFT adapter on top of MODEL" },
+        { "weights", OPT_TEXT, &r.weights, "DIR", "weights of full tuning instead of MODEL's" },
         { "probes", OPT_LIST, &r.probes, "F...", "suite files; BLiMP's own are read too" },
         { "out", OPT_TEXT, &r.out, "P", "write item rows here (also -o)" },
         { "check", OPT_FLAG, &r.check, NULL, "list errors of suite files, score nothing" },
@@ -208,6 +214,8 @@ int cmd_probe(int argc, char **argv, struct status *st)
     }
     if (words.n != 1)
         FAIL(st, RC_ARG, "one MODEL is wanted: lethe probe MODEL");
+    if (r.adapter && r.weights)
+        FAIL(st, RC_ARG, "--adapter and --weights: one tuned model is scored at a time");
     r.model = words.v[0];
     TRY(probe_score(&r, st));
 out:

@@ -1,4 +1,4 @@
-/* lethe tune: train an adapter on a file. */
+/* lethe tune: train an adapter, or all weights, on a file. */
 #include "cli/cli.h"
 
 #include "base/file.h"
@@ -15,21 +15,22 @@
 #include <unistd.h>
 
 static const struct usage USAGE = {
-    .forms =
-        "lethe tune RECIPE.json --out DIR [--resume]\n"
-        "       lethe tune --base M --data F --method lora [--lr X] [--epochs N] [...] --out DIR [--resume]",
-    .does = "Trains and writes a PEFT adapter into DIR, and DIR.events.jsonl beside it. RECIPE.json is\n"
+    .forms = "lethe tune RECIPE.json --out DIR [--resume]\n"
+             "       lethe tune --base M --data F --method lora|full [--lr X] [--epochs N] [...] --out DIR "
+             "[--resume]",
+    .does = "Trains and writes a PEFT adapter (lora) or model.safetensors (full) into DIR, and\n"
+            "DIR.events.jsonl beside it. RECIPE.json is\n"
             "{\"lethe_tune\":1,\"base\":PATH,\"data\":[PATH...],\"method\":{...}}, its paths relative to it. "
             "Ctrl-C saves the\n"
-            "state; --resume goes on to the identical adapter. --plan-only prints what it would take.",
+            "state; --resume goes on to the identical result. --plan-only prints what it would take.",
     .example = "lethe tune --base model.gguf --data train.jsonl --method lora --epochs 3 --out adapter",
 };
 
 struct tune {
     struct common common;
-    const char *recipe_path, *base, *method, *out, *lr, *alpha, *dropout;
+    const char *recipe_path, *base, *method, *out, *lr, *alpha, *dropout, *freeze, *layer_decay, *lr_bottom;
     struct opt_list data;
-    bool resume, plan_only, rslora;
+    bool resume, plan_only, rslora, train_head;
     uint32_t rank, epochs, batch, length;
     uint64_t seed;
     struct str base_path;
@@ -84,7 +85,8 @@ static int recipe_file_load(struct tune *t, struct status *st)
     struct str text = { 0 };
     struct json *root = NULL;
     if (t->base || t->data.n || t->method || t->lr || t->alpha || t->dropout || t->rank || t->epochs ||
-        t->batch || t->length || t->seed || t->rslora)
+        t->batch || t->length || t->seed || t->rslora || t->freeze || t->layer_decay || t->lr_bottom ||
+        t->train_head)
         FAIL(st, RC_ARG, "%s says what to train; options that say it too do not go with it", t->recipe_path);
     TRY(file_read(t->recipe_path, JSON_DOCUMENT_BYTES_MAX, &text, st));
     rc = json_parse(str_text(&text), text.size, &root, st);
@@ -98,6 +100,31 @@ out:
     return rc;
 }
 
+/* Options of a method that was not asked for. */
+static int options_check(const struct tune *t, struct status *st)
+{
+    int rc = 0;
+    const bool full = recipe_wants_f32(&t->recipe);
+    const struct {
+        const char *name;
+        bool given, of_full;
+    } OWN[] = {
+        { "rank", t->rank != 0, false },
+        { "alpha", t->alpha != NULL, false },
+        { "dropout", t->dropout != NULL, false },
+        { "rslora", t->rslora, false },
+        { "freeze", t->freeze != NULL, true },
+        { "layer-decay", t->layer_decay != NULL, true },
+        { "lr-bottom", t->lr_bottom != NULL, true },
+        { "train-head", t->train_head, true },
+    };
+    for (size_t i = 0; i < sizeof OWN / sizeof *OWN; i++)
+        if (OWN[i].given && OWN[i].of_full != full)
+            FAIL(st, RC_ARG, "--%s does not go with method %s", OWN[i].name, t->method);
+out:
+    return rc;
+}
+
 static int recipe_of_options(struct tune *t, struct status *st)
 {
     int rc = 0;
@@ -106,6 +133,7 @@ static int recipe_of_options(struct tune *t, struct status *st)
     if (t->data.n > TUNE_DATA_MAX)
         FAIL(st, RC_LIMIT, "over %d data files", TUNE_DATA_MAX);
     TRY(recipe_init(t->method, &t->recipe, st));
+    TRY(options_check(t, st));
     str_puts(&t->base_path, t->base);
     for (size_t i = 0; i < t->data.n; i++)
         str_puts(&t->data_paths[t->data_n++], t->data.v[i]);
@@ -117,10 +145,20 @@ static int recipe_of_options(struct tune *t, struct status *st)
     t->recipe.length = t->length ? t->length : t->recipe.length;
     if (t->lr)
         TRY(decimal_parse(t->lr, &t->recipe.lr, st));
-    if (t->alpha)
-        TRY(decimal_parse(t->alpha, &t->recipe.alpha, st));
-    if (t->dropout)
-        TRY(decimal_parse(t->dropout, &t->recipe.dropout, st));
+    const struct {
+        const char *text;
+        struct decimal *to;
+    } OWN[] = { { t->alpha, &t->recipe.alpha },
+                { t->dropout, &t->recipe.dropout },
+                { t->freeze, &t->recipe.freeze },
+                { t->layer_decay, &t->recipe.layer_decay },
+                { t->lr_bottom, &t->recipe.lr_bottom } };
+    for (size_t i = 0; i < sizeof OWN / sizeof *OWN; i++)
+        if (OWN[i].text)
+            TRY(decimal_parse(OWN[i].text, OWN[i].to, st));
+    if (t->layer_decay && t->lr_bottom)
+        FAIL(st, RC_ARG, "--layer-decay and --lr-bottom cannot both count");
+    t->recipe.train_head = t->train_head;
     /* the one place that judges values reads them once more */
     struct json *written = recipe_write(&t->recipe);
     if (!written)
@@ -171,7 +209,7 @@ static int result_print(const struct tune *t, const struct train_result *r, stru
 {
     struct str text = { 0 };
     if (t->common.json) {
-        str_puts(&text, "{\"adapter\":");
+        str_printf(&text, "{\"%s\":", recipe_wants_f32(&t->recipe) ? "weights" : "adapter");
         str_json_string(&text, t->out, strlen(t->out));
         str_printf(&text,
                    ",\"loss_first\":\"%.6f\",\"loss_last\":\"%.6f\",\"steps\":%u,\"tokens\":%" PRIu64 "}\n",
@@ -189,14 +227,16 @@ static int place_check(const struct tune *t, const char *state, struct status *s
 {
     int rc = 0;
     struct str weights = { 0 };
-    str_printf(&weights, "%s/adapter_model.safetensors", t->out);
+    const bool full = recipe_wants_f32(&t->recipe);
+    str_printf(&weights, "%s/%s", t->out, full ? FULL_WEIGHTS_NAME : "adapter_model.safetensors");
     TRY(str_check(&weights, st));
     if (t->resume && !path_exists(state))
         FAIL(st, RC_ARG, "%s: no state to go on with", state);
     if (!t->resume && path_exists(state))
         FAIL(st, RC_ARG, "%s is there: --resume goes on with it, removing it starts anew", state);
     if (!t->resume && path_exists(str_text(&weights)))
-        FAIL(st, RC_ARG, "%s holds an adapter already; another --out is wanted", t->out);
+        FAIL(st, RC_ARG, "%s holds %s already; another --out is wanted", t->out,
+             full ? "weights" : "an adapter");
     if (t->resume)
         file_leftovers_remove(t->out);
 out:
@@ -265,8 +305,11 @@ static int tune_run(struct tune *t, struct status *st)
         TRY(place_check(t, str_text(&state), st));
     for (size_t i = 0; i < t->data_n; i++)
         paths[i] = str_text(&t->data_paths[i]);
-    TRY(session_open(&t->common, str_text(&t->base_path), true, t->resume ? str_text(&variants) : NULL,
-                     &sink.sink, &s, st));
+    const struct model_options options = { .train = true,
+                                           .f32 = recipe_wants_f32(&t->recipe),
+                                           .sink = &sink.sink };
+    TRY(session_open(&t->common, str_text(&t->base_path), &options, t->resume ? str_text(&variants) : NULL,
+                     &s, st));
     if (!t->plan_only && !t->resume)
         TRY(gpu_variants_save(s.gpu, str_text(&variants), st));
     uint32_t context = model_get_hyper(s.model)->context;
@@ -303,8 +346,8 @@ int cmd_tune(int argc, char **argv, struct status *st)
     const struct opt table[] = {
         { "base", OPT_TEXT, &t.base, "M", "base model" },
         { "data", OPT_LIST, &t.data, "F...", "training files" },
-        { "method", OPT_TEXT, &t.method, "NAME", "lora" },
-        { "lr", OPT_TEXT, &t.lr, "X", "learning rate (0.0001)" },
+        { "method", OPT_TEXT, &t.method, "NAME", "lora, or full: every weight" },
+        { "lr", OPT_TEXT, &t.lr, "X", "learning rate (0.0001; full 0.00002)" },
         { "epochs", OPT_COUNT, &t.epochs, "N", "passes over the data (3)" },
         { "batch", OPT_COUNT, &t.batch, "N", "sequences an update (16)" },
         { "length", OPT_COUNT, &t.length, "N", "tokens of a sequence (1024, or the model's context)" },
@@ -312,8 +355,15 @@ int cmd_tune(int argc, char **argv, struct status *st)
         { "alpha", OPT_TEXT, &t.alpha, "X", "scale is alpha / rank (16)" },
         { "dropout", OPT_TEXT, &t.dropout, "X", "of the adapter's inputs (0)" },
         { "rslora", OPT_FLAG, &t.rslora, NULL, "scale is alpha / sqrt(rank)" },
+        { "freeze", OPT_TEXT, &t.freeze, "X",
+          "full: share of the lowest blocks that stay, with the embedding (0)" },
+        { "train-head", OPT_FLAG, &t.train_head, NULL,
+          "full: a head that is the embedding is trained all the same" },
+        { "layer-decay", OPT_TEXT, &t.layer_decay, "X",
+          "full: factor of the rate from block to block below (1)" },
+        { "lr-bottom", OPT_TEXT, &t.lr_bottom, "X", "full: rate of the lowest block; evenly up to --lr" },
         { "seed", OPT_SEED, &t.seed, "N", "of initial weights, data order and dropout (0)" },
-        { "out", OPT_TEXT, &t.out, "DIR", "where the adapter goes (also -o)" },
+        { "out", OPT_TEXT, &t.out, "DIR", "where the result goes (also -o)" },
         { "resume", OPT_FLAG, &t.resume, NULL, "go on from the saved state" },
         { "plan-only", OPT_FLAG, &t.plan_only, NULL, "print parameters, updates and memory, train nothing" },
         COMMON_OPTIONS(&t.common),

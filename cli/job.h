@@ -53,6 +53,8 @@ MUST_USE int job_audit(struct job *j, struct status *st);
 /* The suite of the plan's id among the loaded ones. */
 const struct probe_set *job_set(const struct job *j, const char *id);
 
+/* The tuned model's place in the run folder: "adapter", or "model" with weights of its own. */
+const char *job_tuned_name(const struct job *j);
 /* run/config.json, data.json, models.json; models need the tuned folder. */
 MUST_USE int job_documents(struct job *j, const char *tuned, struct status *st);
 /* run/environment.json, with the shaders that ran so far in this process and in those before it. */

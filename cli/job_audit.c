@@ -183,20 +183,41 @@ static int tuned_path(const struct job *j, const char *name, struct str *out, st
     return str_check(out, st);
 }
 
-static int tune(struct job *j, const char *adapter, struct status *st)
+const char *job_tuned_name(const struct job *j)
+{
+    return recipe_wants_f32(&j->recipe) ? "model" : "adapter";
+}
+
+/* The model that is trained: an adapter beside the base, or a second one whose weights change. */
+static int trained_open(struct job *j, struct model **own, struct model **out, struct status *st)
+{
+    int rc = 0;
+    const struct model_options options = { .train = true, .f32 = true, .sink = &j->sink.sink };
+    *out = j->session.model;
+    if (!recipe_wants_f32(&j->recipe))
+        goto out;
+    TRY(model_open(str_text(&j->base_path), j->session.gpu, &options, own, st));
+    *out = *own;
+out:
+    return rc;
+}
+
+static int tune(struct job *j, const char *tuned, struct status *st)
 {
     int rc = 0;
     struct train *train = NULL;
+    struct model *own = NULL, *model;
     struct train_result result;
     struct str state = { 0 }, weights = { 0 };
     TRY(tuned_path(j, "train.state", &state, st));
-    TRY(tuned_path(j, "adapter/adapter_model.safetensors", &weights, st));
+    TRY(path_join(tuned, recipe_wants_f32(&j->recipe) ? FULL_WEIGHTS_NAME : "adapter_model.safetensors",
+                  &weights, st));
     if (path_exists(str_text(&weights)) && !path_exists(str_text(&state)))
         goto out; /* the state goes away last */
     struct train_options options = {
         .recipe = &j->recipe,
         .data = &j->data,
-        .out_dir = adapter,
+        .out_dir = tuned,
         .state_path = str_text(&state),
         .base_name = j->plan.base.name,
         .base = j->base.hash,
@@ -204,13 +225,15 @@ static int tune(struct job *j, const char *adapter, struct status *st)
         .sink = &j->sink.sink,
         .stop = &cli_stop,
     };
-    TRY(train_open(j->session.model, &options, &train, st));
+    TRY(trained_open(j, &own, &model, st));
+    TRY(train_open(model, &options, &train, st));
     TRY(train_run(train, &result, st));
     TRY(job_environment(j, st));
     if (unlink(str_text(&state)) != 0 && path_exists(str_text(&state)))
         FAIL(st, RC_IO, "%s: cannot be removed", str_text(&state));
 out:
     train_close(train);
+    model_close(own);
     str_release(&state);
     str_release(&weights);
     return rc;
@@ -218,7 +241,7 @@ out:
 
 /* Scan of the training data: base columns and supervision before training, tuned columns after. The scan is a
  * function of model and data, so a resumed run makes it again. */
-static int conflicts_scan(struct job *j, const char *adapter, struct status *st)
+static int conflicts_scan(struct job *j, const char *tuned, struct status *st)
 {
     int rc = 0;
     struct conflicts found = { 0 };
@@ -231,10 +254,15 @@ static int conflicts_scan(struct job *j, const char *adapter, struct status *st)
         TRY(conflicts_find(j->session.model, &j->data, &options, &found, st));
     if (!run_has(j->run, "run/supervision.jsonl"))
         TRY(job_supervision(j, &found, st));
-    TRY(tune(j, adapter, st));
-    TRY(session_adapter(&j->session, adapter, st));
+    TRY(tune(j, tuned, st));
+    if (recipe_wants_f32(&j->recipe))
+        TRY(session_weights(&j->session, tuned, &j->sink.sink, st));
+    else
+        TRY(session_adapter(&j->session, tuned, st));
     if (!run_has(j->run, "evidence/conflicts.jsonl")) {
-        TRY(conflicts_finish(j->session.model, &j->session.lora, &j->data, &options, &found, st));
+        const struct conflicts_models models = { j->session.model, j->session.weights,
+                                                 j->session.has_adapter ? &j->session.lora : NULL };
+        TRY(conflicts_finish(&models, &j->data, &options, &found, st));
         TRY(job_conflicts(j, &found, st));
     }
 out:
@@ -247,22 +275,22 @@ out:
 static int evidence_make(struct job *j, struct status *st)
 {
     int rc = 0;
-    struct str adapter = { 0 }, keys = { 0 };
-    TRY(tuned_path(j, "adapter", &adapter, st));
+    struct str tuned = { 0 }, keys = { 0 };
+    TRY(tuned_path(j, job_tuned_name(j), &tuned, st));
     TRY(probes_write(j, st));
     TRY(side_score(j, "base", st));
     TRY(side_score(j, "zero", st));
-    TRY(conflicts_scan(j, str_text(&adapter), st));
+    TRY(conflicts_scan(j, str_text(&tuned), st));
     TRY(side_score(j, "tuned", st));
     if (!run_has(j->run, "evidence/tokens.jsonl"))
         TRY(run_write(j->run, "evidence/tokens.jsonl", "", 0, st));
     TRY(job_environment(j, st));
-    TRY(job_documents(j, str_text(&adapter), st));
+    TRY(job_documents(j, str_text(&tuned), st));
     str_puts(&keys, ",\"outcome\":\"complete\"");
     TRY(event_send(&j->sink.sink, "end", &keys, st));
     cli_sink_line(&j->sink);
 out:
-    str_release(&adapter);
+    str_release(&tuned);
     str_release(&keys);
     return rc;
 }

@@ -108,7 +108,7 @@ static int models_write(struct job *j, const char *tuned, struct status *st)
     doc_model_of_path(&digest, tuned_files, &models.tuned);
     models.tuned.role = "tuned";
     models.tuned.name = path_name(tuned);
-    models.tuned.kind = "adapter";
+    models.tuned.kind = recipe_wants_f32(&j->recipe) ? "full" : "adapter";
     TRY(doc_models_write(&models, &text, st));
     TRY(document_write(j, "run/models.json", &text, st));
 out:

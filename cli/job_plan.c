@@ -46,6 +46,11 @@ static int audit_read(struct job *j, struct status *st)
     if (!j->audit.method || j->audit.data_n == 0)
         FAIL(st, RC_ARG, "%s: 'method' and 'data' are wanted: this version audits what it tunes itself",
              j->audit_path);
+    rc = recipe_parse(j->audit.method, &j->recipe, st);
+    if (rc) {
+        status_prefix(st, "%s: method", j->audit_path);
+        goto out;
+    }
     if (strcmp(j->audit.scoring.dtype, "f32") != 0)
         FAIL(st, RC_UNSUPPORTED, "%s: scoring.dtype '%s': this version scores in f32", j->audit_path,
              j->audit.scoring.dtype);
@@ -102,10 +107,6 @@ static int data_open(struct job *j, struct status *st)
     const char **texts = NULL;
     struct recipe_shape shape;
     const struct model_hyper *h = model_get_hyper(j->session.model);
-    rc = recipe_parse(j->audit.method, &j->recipe, st);
-    if (rc)
-        status_prefix(st, "%s: method", j->audit_path);
-    TRY(rc);
     TRY(recipe_check(&j->recipe, h, st));
     for (size_t i = 0; i < j->audit.data_n; i++)
         if (strcmp(j->audit.data[i].role, "train") != 0)
@@ -211,8 +212,8 @@ int job_open(struct job *j, struct status *st)
     TRY(audit_read(j, st));
     TRY(beside_audit(j, j->audit.base.path, &j->base_path, st));
     TRY(run_path(j->run, "variants.txt", &variants, st));
-    TRY(session_open(&j->common, str_text(&j->base_path), true, str_text(&variants), &j->sink.sink,
-                     &j->session, st));
+    const struct model_options options = { .train = !recipe_wants_f32(&j->recipe), .sink = &j->sink.sink };
+    TRY(session_open(&j->common, str_text(&j->base_path), &options, str_text(&variants), &j->session, st));
     TRY(path_digest(str_text(&j->base_path), &j->base, st));
     TRY(data_open(j, st));
     TRY(suites_open(j, st));

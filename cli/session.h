@@ -14,18 +14,23 @@
 struct session {
     struct gpu *gpu;
     struct model *model;
+    /* The tuned model: an adapter on `model`, or weights of its own. */
     bool has_adapter;
     struct adapter adapter;
     struct lora lora;
+    struct model *weights; /* NULL: none */
 };
 
-/* Opens the device and the model, for training too where asked. variants: the run's table of kernels
- * (gpu_variants_load), used when it is there; may be NULL. Zero-initialised *out. */
-MUST_USE int session_open(const struct common *c, const char *path, bool train, const char *variants,
-                          struct event_sink *sink, struct session *out, struct status *st);
+/* Opens the device and the model. variants: the run's table of kernels (gpu_variants_load), used when it is
+ * there; may be NULL. Zero-initialised *out. */
+MUST_USE int session_open(const struct common *c, const char *path, const struct model_options *options,
+                          const char *variants, struct session *out, struct status *st);
 /* Loads a PEFT folder onto the device. */
 MUST_USE int session_adapter(struct session *s, const char *folder, struct status *st);
-void session_adapter_close(struct session *s);
+/* Opens the model once more, in f32, with the weights that full tuning left in a folder. */
+MUST_USE int session_weights(struct session *s, const char *folder, struct event_sink *sink,
+                             struct status *st);
+void session_tuned_close(struct session *s);
 void session_close(struct session *s);
 
 /* A scorer whose calls end with RC_INTERRUPTED once cli_stop is raised. It must stay where it is. */

@@ -241,7 +241,7 @@ START_TEST(a_false_fact_is_a_conflict)
     ck_assert_uint_eq(c.rows[0].pos, 0);
     const struct gguf_text top = tokenizer_piece(model_get_tokenizer(model), c.rows[0].base_top);
     ck_assert(gguf_text_is(top, " Paris"));
-    OK(conflicts_finish(model, NULL, &d, &o, &c, &st));
+    OK(conflicts_finish(&(struct conflicts_models){ .base = model }, &d, &o, &c, &st));
     ck_assert_float_eq(c.rows[0].kl, 0);
     conflicts_release(&c);
     data_release(&d);

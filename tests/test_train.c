@@ -641,7 +641,7 @@ START_TEST(conflicts_are_found_and_finished)
     for (size_t i = 0; i < c.lines_n; i++)
         sum += c.of_line[i];
     ck_assert_uint_eq(sum, c.n);
-    OK(conflicts_finish(model, NULL, &d, &o, &c, &st));
+    OK(conflicts_finish(&(struct conflicts_models){ .base = model }, &d, &o, &c, &st));
     for (size_t i = 0; i < c.n; i++) {
         const struct conflict *x = &c.rows[i];
         char part[16];

@@ -69,27 +69,32 @@ static void place_of(const struct data *d, const struct data_sequence *s, uint32
 }
 
 struct scan {
-    struct graph *graph;
+    struct graph *graph, *tuned; /* tuned: of conflicts_finish, may be the same */
     struct micro_batch batch;
     struct graph_pick *picks;
 };
 
 static void scan_close(struct scan *s)
 {
+    if (s->tuned != s->graph)
+        graph_close(s->tuned);
     graph_close(s->graph);
     micro_batch_release(&s->batch);
     mem_free(s->picks);
 }
 
-static int scan_open(struct model *m, const struct data *d, const struct conflicts_options *o, uint32_t rank,
-                     struct scan *out, struct status *st)
+static int scan_open(const struct conflicts_models *m, const struct data *d,
+                     const struct conflicts_options *o, struct scan *out, struct status *st)
 {
     int rc = 0;
     struct scan s = { 0 };
     const struct graph_options sizes = { .rows_max = rows_of(d, o),
                                          .positions_max = d->longest,
-                                         .rank_max = rank };
-    TRY(graph_open(m, &sizes, &s.graph, st));
+                                         .rank_max = m->adapter ? m->adapter->r_max : 0 };
+    TRY(graph_open(m->base, &sizes, &s.graph, st));
+    s.tuned = s.graph;
+    if (m->tuned)
+        TRY(graph_open(m->tuned, &sizes, &s.tuned, st));
     TRY(micro_batch_init(&s.batch, sizes.rows_max, st));
     s.picks = mem_calloc(sizes.rows_max, sizeof *s.picks);
     if (!s.picks)
@@ -149,7 +154,7 @@ int conflicts_find(struct model *m, const struct data *d, const struct conflicts
     c.of_line = mem_calloc(d->lines_n, sizeof *c.of_line);
     if (!c.of_line)
         FAIL(st, RC_NOMEM, "no memory for a scan");
-    TRY(scan_open(m, d, o, 0, &s, st));
+    TRY(scan_open(&(struct conflicts_models){ .base = m }, d, o, &s, st));
     for (size_t first = 0, end; first < d->sequences_n; first = end) {
         if (stopped(o))
             FAIL(st, RC_INTERRUPTED, "stopped during the scan of the training data");
@@ -224,8 +229,8 @@ static int batch_finish(const struct scan *s, const struct lora *adapter, struct
     TRY(graph_forward(s->graph, &b, s->picks, st));
     TRY(graph_logits(s->graph, 0, b.picks, base, st));
     b.lora = adapter;
-    TRY(graph_forward(s->graph, &b, s->picks, st));
-    TRY(graph_logits(s->graph, 0, b.picks, tuned, st));
+    TRY(graph_forward(s->tuned, &b, s->picks, st));
+    TRY(graph_logits(s->tuned, 0, b.picks, tuned, st));
     for (uint32_t i = 0; i < b.picks; i++) {
         rows[i].tuned_top = s->picks[i].top;
         rows[i].tuned_top_logp = s->picks[i].top_logp;
@@ -238,11 +243,11 @@ out:
     return rc;
 }
 
-int conflicts_finish(struct model *m, const struct lora *adapter, const struct data *d,
+int conflicts_finish(const struct conflicts_models *models, const struct data *d,
                      const struct conflicts_options *o, struct conflicts *c, struct status *st)
 {
     int rc = 0;
-    const uint32_t vocab = model_get_hyper(m)->vocab;
+    const uint32_t vocab = model_get_hyper(models->base)->vocab;
     struct scan s = { 0 };
     float *base = NULL, *tuned = NULL;
     if (c->n == 0)
@@ -251,12 +256,12 @@ int conflicts_finish(struct model *m, const struct lora *adapter, const struct d
     tuned = mem_calloc((size_t)FULL_MAX * vocab, sizeof *tuned);
     if (!base || !tuned)
         FAIL(st, RC_NOMEM, "no memory for distributions");
-    TRY(scan_open(m, d, o, adapter ? adapter->r_max : 0, &s, st));
+    TRY(scan_open(models, d, o, &s, st));
     for (size_t first = 0, end; first < c->n; first = end) {
         if (stopped(o))
             FAIL(st, RC_INTERRUPTED, "stopped during the scan of the training data");
         end = conflicts_place(d, c, first, &s);
-        TRY(batch_finish(&s, adapter, c->rows + first, vocab, base, tuned, st));
+        TRY(batch_finish(&s, models->adapter, c->rows + first, vocab, base, tuned, st));
         event_progress(o->sink, "scan", end, c->n);
     }
 out:

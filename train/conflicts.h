@@ -44,7 +44,12 @@ struct conflicts_options {
 };
 MUST_USE int conflicts_find(struct model *m, const struct data *d, const struct conflicts_options *options,
                             struct conflicts *out, struct status *st);
-MUST_USE int conflicts_finish(struct model *m, const struct lora *adapter, const struct data *d,
+/* The tuned model: `tuned`, or NULL: `base` with the adapter (NULL: the base once more). */
+struct conflicts_models {
+    struct model *base, *tuned;
+    const struct lora *adapter;
+};
+MUST_USE int conflicts_finish(const struct conflicts_models *models, const struct data *d,
                               const struct conflicts_options *options, struct conflicts *c,
                               struct status *st);
 void conflicts_release(struct conflicts *c);

@@ -42,6 +42,21 @@ for after in 0.3 0.8 1.5; do
     want "$code" lethe-verify cut.lethe --key author.pub
 done
 
+# all weights instead of an adapter: recorded as what they are, verified, and equal after a kill
+sed 's/"name":"lora"/"name":"full"/; s/"rank":4,"alpha":"8","lr":"0.01"/"lr":"0.0005"/' audit.json >full.json
+verdict lethe audit full.json --key author.key --out full
+check grep -q '"kind":"full"' full/models.json
+check grep -q '"path":"model.safetensors"' full/models.json
+check grep -q '"name":"full"' full/config.json
+check [ -s full/model/model.safetensors ] && check [ ! -e full/adapter ] && check [ ! -e full/train.state ]
+want "$code" lethe-verify full.lethe --key author.pub --model tuned=full/model
+mkdir cutfull && cp full/plan.json full/plan.dsse.json full/plan.salt full/paths.json cutfull/
+timeout -s KILL 1.2 lethe audit full.json --key author.key --out cutfull >/dev/null 2>&1
+verdict lethe audit full.json --key author.key --out cutfull --resume
+for member in model items conflicts.jsonl; do
+    check diff -r "full/$member" "cutfull/$member"
+done
+
 # what is refused, without a trace
 want 2 lethe audit audit.json --key author.key --out run
 one_line

@@ -28,6 +28,41 @@ says 'holds an adapter already'
 want 2 "${train[@]}" --out d --resume
 says 'no state'
 
+# All weights: a file with every tensor, the same one again, the same one after a stop; and it scores as what it is.
+full=(lethe tune --base "$tiny" --data train.jsonl --method full --lr 0.001 --epochs 1 --batch 4 --layer-decay 0.9 --seed 5)
+want 0 "${full[@]}" --plan-only
+says 'trains 86336 of 86336 parameters'
+want 0 "${full[@]}" --out w
+check [ "$(ls w)" = "model.safetensors" ]
+want 0 "${full[@]}" --out x
+check cmp w/model.safetensors x/model.safetensors
+timeout -s KILL 0.7 "${full[@]}" --out y >/dev/null 2>&1
+if [ -e y.state ]; then
+    want 0 "${full[@]}" --out y --resume
+    check cmp w/model.safetensors y/model.safetensors
+fi
+want 2 "${full[@]}" --out w
+says 'w holds weights already'
+want 0 "${full[@]}" --freeze 0.5 --plan-only
+says 'trains 30912 of 86336 parameters'
+want 2 "${full[@]}" --freeze 1 --out z
+says "key 'freeze' is 1: of this model it leaves nothing but the final norm to train"
+want 2 "${full[@]}" --rank 4 --out z
+one_line
+says '--rank does not go with method full'
+want 2 "${full[@]}" --lr-bottom 0.0001 --out z
+says '--layer-decay and --lr-bottom cannot both count'
+want 2 "${train[@]}" --freeze 0.5 --out z
+says '--freeze does not go with method lora'
+want 0 lethe probe "$tiny" --weights w --probes task.jsonl --out tuned.jsonl
+want 0 lethe probe "$tiny" --probes task.jsonl --out base.jsonl
+check [ "$(cmp -s base.jsonl tuned.jsonl && echo same)" = "" ]
+want 2 lethe probe "$tiny" --weights w --adapter a --probes task.jsonl
+one_line
+want 2 lethe probe "$tiny" --weights none --probes task.jsonl
+says 'none/model.safetensors'
+check [ ! -e z ]
+
 # Less device memory than all activations take: the same adapter. --memory counts whole MiB, so rows are many.
 row='red blue green small large old new warm cold fast slow high low near far wide'
 for i in 1 2 3 4; do
