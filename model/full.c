@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "model/export.h"
 #include "model/safetensors.h"
 
 #include <inttypes.h>
@@ -221,6 +222,21 @@ out:
     return rc;
 }
 
+/* The rest of the directory, from the model's own files. */
+static int documents_save(const struct model *m, const char *folder, struct status *st)
+{
+    int rc = 0;
+    struct source from = { 0 };
+    TRY(source_open(model_get_path(m), &from, st));
+    TRY(export_hf_documents(
+        &(struct export){
+            .from = &from, .from_path = model_get_path(m), .hyper = model_get_hyper(m), .type = QUANT_F32 },
+        folder, st));
+out:
+    source_close(&from);
+    return rc;
+}
+
 int full_save(const struct model *m, const char *folder, struct status *st)
 {
     int rc = 0;
@@ -230,6 +246,7 @@ int full_save(const struct model *m, const char *folder, struct status *st)
     TRY(path_join(folder, FULL_WEIGHTS_NAME, &path, st));
     TRY(safetensors_save(str_text(&path), f.parts, f.n,
                          &(struct safetensors_source){ .self = &f, .get = values_get }, st));
+    TRY(documents_save(m, folder, st));
 out:
     weights_file_release(&f);
     str_release(&path);

@@ -58,8 +58,8 @@ void full_close(struct full *f);
 const struct full_part *full_part(const struct full *f, enum tensor_role role, uint32_t block);
 uint64_t full_address(const struct full_part *p, enum full_buffer which);
 
-/* The model's weights as they are on the device: folder/model.safetensors, F32, Hugging Face's names and
- * order of rows. The folder is there. */
+/* The model as it is on the device, a whole Hugging Face directory: model.safetensors in F32, the documents
+ * from the model's own files. The folder is there. */
 MUST_USE int full_save(const struct model *m, const char *folder, struct status *st);
 /* Such a file's weights, F32, F16 or BF16, into a model of the same shapes that was opened in f32. RC_FORMAT:
  * a tensor that is missing, has another shape, is not finite or is no part of the model. */

@@ -184,10 +184,13 @@ static void losses_check(const char *key, const double *is)
 static void weights_check(const char *name)
 {
     struct safetensors file;
+    struct model_plan plan;
     char key[160];
     double worst = 0;
     OK(safetensors_open(in_folder("out/model.safetensors"), &file, &st));
     ck_assert_uint_eq(file.n, hyper_tensors(model_get_hyper(model)));
+    OK(model_plan(in_folder("out"), &plan, &st)); /* a whole Hugging Face directory */
+    ck_assert_uint_eq(plan.parameters, hyper_parameters(model_get_hyper(model)));
     for (size_t i = 0; i < file.n; i++) {
         size_t n = 0, is_n = 0;
         snprintf(key, sizeof key, "%s.final.%s", name, file.tensors[i].name);
