@@ -4,7 +4,7 @@
     bench/compare.sh NAME --python VENV/bin/python --blimp FOLDER
     bench/compare.sh NAME --rows lora512 forward --rounds 5
 
-Rows: matmul (shares of the FMA peak, for each driver), lora512, forward, memory (PyTorch and PEFT, 512 tokens), lora128
+Rows: matmul (shares of the FMA peak, for each driver), lora512, full512, forward, memory (PyTorch and PEFT, 512 tokens), lora128
 (QVAC, F32 weights), blimp, startup (lm-eval), demo (scripts/demo.sh, wall time; only when it is named). A peer that is
 not given leaves its rows out, and the end says so. Needs nothing but Python; the peers need requirements.txt.
 """
@@ -25,6 +25,7 @@ import time
 ROWS = {
     "matmul": ("share of the FMA peak, the worst shape", "", True, None, None),
     "lora512": ("LoRA step, r 8, all linears", "tokens/s", True, 0.6, 1.0),
+    "full512": ("full step, every weight in f32", "tokens/s", True, 0.5, 0.8),
     "forward": ("forward", "tokens/s", True, 0.6, 1.0),
     "lora128": ("LoRA step at 128 tokens, F32 weights", "tokens/s", True, 60, 150),
     "memory": ("most memory of the LoRA step", "MiB", False, 0.4, 0.25),
@@ -188,6 +189,15 @@ class Compare:
             self.add("memory", a, b, [x / y for x, y in zip(a, b)], "PEFT",
                      "of the process: lethe from its start on, PEFT without loading the model")
 
+    def full(self, _):
+        lethe, peer = [], []
+        for _ in range(self.rounds):
+            ours = self.lethe_bench("--model", self.args.model, "--tokens", str(self.tokens), "--rounds", "3", "--full")
+            theirs = self.python("peer_peft.py", "--tokens", str(self.tokens), "--device", self.args.torch_device, "--full")
+            lethe.append(float(ours["step"]["tokens_s"]))
+            peer.append(self.tokens / theirs["step_s"])
+        self.add("full512", lethe, peer, [a / b for a, b in zip(lethe, peer)], "PyTorch", f"{self.tokens} tokens")
+
     def qvac_tokens_s(self):
         """From its progress lines: sequences done and seconds, until its end or a quarter of an hour."""
         with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as text:
@@ -293,6 +303,7 @@ class Compare:
         return all([
             self.attempt(["matmul"], no_matmul, lambda _: self.matmul()),
             self.attempt(["lora512", "forward", "memory"], no_python, self.peft),
+            self.attempt(["full512"], no_python, self.full),
             self.attempt(["lora128"], None, lambda _: self.lora128()),
             self.attempt(["blimp", "startup"], no_blimp, self.blimp),
             self.attempt(["demo"], None, lambda _: self.demo()),

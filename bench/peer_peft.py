@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Forward passes of PyTorch and LoRA steps of PEFT on one sequence, as `lethe bench` runs them: f32, logits and loss at
-every position, adapters on every linear, gradient norm, AdamW. One JSON line: medians, and the most memory of a step.
+every position, adapters on every linear, gradient norm, AdamW. With --full the steps train every weight, by PyTorch
+alone. One JSON line: medians, and the most memory of a step.
 
     peer_peft.py --gguf model.gguf --tokens 512
     peer_peft.py --shape llama-1.2b --tokens 128 --rank 8
@@ -33,11 +34,11 @@ def main():
     peer_model.add_arguments(parser)
     parser.add_argument("--tokens", type=int, default=512)
     parser.add_argument("--rank", type=int, default=8)
+    parser.add_argument("--full", action="store_true", help="every weight, no adapter")
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
 
     import torch
-    from peft import LoraConfig, get_peft_model
     model = peer_model.load(args)
     ids = torch.randint(0, model.config.vocab_size, (1, args.tokens), device=args.device)
 
@@ -47,9 +48,11 @@ def main():
 
     model.eval()
     forward_s = timed(args.rounds, forward, args.device)
-    model = get_peft_model(model, LoraConfig(
-        r=args.rank, lora_alpha=2 * args.rank, lora_dropout=0.0, task_type="CAUSAL_LM",
-        target_modules=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]))
+    if not args.full:
+        from peft import LoraConfig, get_peft_model
+        model = get_peft_model(model, LoraConfig(
+            r=args.rank, lora_alpha=2 * args.rank, lora_dropout=0.0, task_type="CAUSAL_LM",
+            target_modules=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]))
     model.train()
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-4)
@@ -65,7 +68,8 @@ def main():
     step_s = timed(args.rounds, step, args.device)
     memory = peer_model.memory_most()
     result = {
-        "peer": "peft", "shape": args.shape, "tokens": args.tokens, "rank": args.rank, "threads": args.threads,
+        "peer": "torch" if args.full else "peft", "shape": args.shape, "tokens": args.tokens,
+        "rank": None if args.full else args.rank, "threads": args.threads,
         "device": "cpu" if args.device == "cpu" else torch.cuda.get_device_name(),
         "forward_s": forward_s, "step_s": step_s, "process_bytes": memory,
         "versions": peer_model.versions("torch", "transformers", "peft"),

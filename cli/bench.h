@@ -21,6 +21,7 @@ enum { BENCH_ROUNDS_MAX = 1000 };
 struct bench_options {
     uint32_t tokens, rank, rounds;
     uint32_t again; /* blocks whose activations a step computes again, where memory does not want more */
+    bool full;      /* steps train all weights, of a model that was opened in f32, and not an adapter */
 };
 struct bench_result {
     struct bench_peak peak;
@@ -34,8 +35,8 @@ struct bench_result {
 /* Bytes on the device beside the weights. */
 MUST_USE int bench_plan(const struct model_hyper *h, const struct bench_options *o, uint64_t *out,
                         struct status *st);
-/* One sequence of random tokens: LoRA steps on all linears with the loss at every position, then forwards
- * with the head at every position. Ctrl-C ends it with RC_INTERRUPTED. */
+/* One sequence of random tokens: steps with the loss at every position, of LoRA on all linears or of all
+ * weights, then forwards with the head at every position. Ctrl-C ends it with RC_INTERRUPTED. */
 MUST_USE int bench_run(struct model *m, const struct bench_options *o, struct bench_result *out,
                        struct status *st);
 void bench_release(struct bench_result *r);

@@ -56,10 +56,12 @@ void bench_text(const struct bench_subject *s, const struct bench_result *r, str
     bench_peak_text(&r->peak, out);
     str_printf(out, "forward    %9.1f ms %9.1f tokens/s   %" PRIu32 " tokens, the head at each\n",
                r->forward_s * 1e3, tokens / r->forward_s, s->o->tokens);
-    str_printf(out,
-               "LoRA step  %9.1f ms %9.1f tokens/s   %" PRIu32 " tokens, rank %" PRIu32
-               " on every linear, the loss at each\n",
-               r->step_s * 1e3, tokens / r->step_s, s->o->tokens, s->o->rank);
+    str_printf(out, "%s  %9.1f ms %9.1f tokens/s   %" PRIu32 " tokens, ",
+               s->o->full ? "full step" : "LoRA step", r->step_s * 1e3, tokens / r->step_s, s->o->tokens);
+    if (s->o->full)
+        str_puts(out, "every weight in f32, the loss at each\n");
+    else
+        str_printf(out, "rank %" PRIu32 " on every linear, the loss at each\n", s->o->rank);
     if (r->again > 0)
         str_printf(
             out, "           activations of %" PRIu32 " of %" PRIu32 " blocks are computed again in a step\n",
@@ -185,7 +187,9 @@ struct json *bench_json(const struct gpu *g, const struct bench_subject *s, cons
     model_put(root, s);
     peak_put(root, &r->peak);
     json_put_int(root, "tokens", s->o->tokens);
-    json_put_int(root, "rank", s->o->rank);
+    json_put_text(root, "method", s->o->full ? "full" : "lora");
+    if (!s->o->full)
+        json_put_int(root, "rank", s->o->rank);
     json_put_int(root, "rounds", s->o->rounds);
     json_put_int(root, "again", r->again);
     rate_put(root, "forward", r->forward_s, s->o->tokens);

@@ -128,9 +128,9 @@ static int subject_open(const struct model_hyper *h, const struct bench_options 
     s->sequence =
         (struct data_sequence){ .n = o->tokens, .supervised = o->tokens - 1, .ids = s->ids, .mask = s->mask };
     s->data = (struct data){ .sequences = &s->sequence, .sequences_n = 1, .longest = o->tokens };
-    TRY(recipe_init("lora", &s->recipe, st));
+    TRY(recipe_init(o->full ? "full" : "lora", &s->recipe, st));
     s->recipe.seed = SEED;
-    s->recipe.rank = o->rank;
+    s->recipe.rank = o->full ? 0 : o->rank;
     s->recipe.length = o->tokens;
     s->recipe.batch = 1;
     s->recipe.epochs = BENCH_ROUNDS_MAX + 10;

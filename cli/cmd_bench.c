@@ -12,16 +12,17 @@
 #include <string.h>
 
 static const struct usage USAGE = {
-    .forms = "lethe bench --shape S [--weights T] [--blocks N] [--tokens N] [--rank R] [--submit FILE]\n"
-             "       lethe bench --model M [--tokens N] [--rank R] [--submit FILE]\n"
-             "       lethe bench --peak",
-    .does =
-        "Times forward passes and LoRA steps on one sequence, prints for each kernel of a step its rate and "
-        "its\n"
-        "share of what the device does at best, and where the most time is lost. A shape has random "
-        "weights and\n"
-        "needs no file; where not all of its blocks fit the device, the first are measured. Timings "
-        "decide nothing.",
+    .forms =
+        "lethe bench --shape S [--weights T] [--blocks N] [--tokens N] [--rank R | --full] [--submit FILE]\n"
+        "       lethe bench --model M [--tokens N] [--rank R | --full] [--submit FILE]\n"
+        "       lethe bench --peak",
+    .does = "Times forward passes and LoRA steps (or full ones) on one sequence, prints for each kernel of a "
+            "step its rate and "
+            "its\n"
+            "share of what the device does at best, and where the most time is lost. A shape has random "
+            "weights and\n"
+            "needs no file; where not all of its blocks fit the device, the first are measured. Timings "
+            "decide nothing.",
     .example = "lethe bench --shape smollm2-135m --tokens 512",
 };
 
@@ -47,11 +48,13 @@ static int options_check(struct bench *b, const struct opt_list *words, struct s
         FAIL(st, RC_ARG, "lethe bench takes options alone, and here is '%s'", words->v[0]);
     if ((b->model != NULL) + (b->shape_name != NULL) + b->peak != 1)
         FAIL(st, RC_ARG, "one of --shape, --model and --peak is wanted");
-    if (b->peak &&
-        (b->submit || b->weights || b->blocks || b->o.tokens || b->o.rank || b->o.rounds || b->o.again))
+    if (b->peak && (b->submit || b->weights || b->blocks || b->o.tokens || b->o.rank || b->o.rounds ||
+                    b->o.again || b->o.full))
         FAIL(st, RC_ARG,
-             "--peak measures no model: --submit, --weights, --blocks, --tokens, --rank, --again and "
+             "--peak measures no model: --submit, --weights, --blocks, --tokens, --rank, --full, --again and "
              "--rounds do not go with it");
+    if (b->o.full && b->o.rank)
+        FAIL(st, RC_ARG, "--rank is of an adapter, and --full trains none");
     if (b->model && (b->weights || b->blocks))
         FAIL(st, RC_ARG, "--weights and --blocks are of a --shape; a --model has its own");
     b->shape = b->shape_name ? synthetic_find(b->shape_name) : NULL;
@@ -105,7 +108,7 @@ static int need_of(struct bench *b, uint32_t blocks, uint64_t *out, struct statu
     TRY(bench_plan(&h, &b->o, &beside, st));
     str_clear(&b->types);
     info_types(&file, &b->types);
-    *out = plan.weight_bytes + beside;
+    *out = (b->o.full ? plan.parameters * sizeof(float) : plan.weight_bytes) + beside;
 out:
     rc = shape_named(b, &empty, rc, st);
     gguf_close(&file);
@@ -141,7 +144,8 @@ static int model_file_open(struct bench *b, struct status *st)
 {
     int rc = 0;
     struct source from = { 0 };
-    TRY(session_open(&b->common, b->model, &(struct model_options){ .train = true }, NULL, &b->session, st));
+    TRY(session_open(&b->common, b->model, &(struct model_options){ .train = true, .f32 = b->o.full }, NULL,
+                     &b->session, st));
     TRY(source_open(b->model, &from, st));
     info_types(&from.gguf, &b->types);
     b->blocks_whole = model_get_hyper(b->session.model)->blocks;
@@ -157,8 +161,8 @@ static int shape_open(struct bench *b, struct status *st)
     TRY(blocks_fit(b, st));
     b->blocks_whole = b->shape->blocks;
     TRY(synthetic_open(b->shape, b->blocks, b->weights, true, &b->synthetic, st));
-    TRY(model_open(b->synthetic.path, b->session.gpu, &(struct model_options){ .train = true },
-                   &b->session.model, st));
+    TRY(model_open(b->synthetic.path, b->session.gpu,
+                   &(struct model_options){ .train = true, .f32 = b->o.full }, &b->session.model, st));
 out:
     return shape_named(b, &b->synthetic, rc, st);
 }
@@ -244,6 +248,7 @@ int cmd_bench(int argc, char **argv, struct status *st)
         { "blocks", OPT_COUNT, &b.blocks, "N", "only the first N blocks of a shape" },
         { "tokens", OPT_COUNT, &b.o.tokens, "N", "length of the sequence (default 512)" },
         { "rank", OPT_COUNT, &b.o.rank, "R", "of the adapter (default 8)" },
+        { "full", OPT_FLAG, &b.o.full, NULL, "steps train every weight, in f32, instead of an adapter" },
         { "again", OPT_COUNT, &b.o.again, "N", "blocks whose activations a step computes again (none)" },
         { "rounds", OPT_COUNT, &b.o.rounds, "N", "timed runs, of which the median counts (default 3)" },
         { "submit", OPT_TEXT, &b.submit, "FILE", "writes the result as JSON, to be sent" },

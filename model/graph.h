@@ -37,7 +37,7 @@ struct graph_options {
     uint32_t again;
     bool compare; /* room for graph_compare */
 };
-/* Bytes on the device: the fewer, the more blocks are computed again. */
+/* Bytes on the device: the fewer, the more blocks are computed again. 0: no memory to count them. */
 uint64_t graph_plan(const struct model_hyper *h, const struct graph_options *options);
 /* RC_NOMEM: they do not fit, found before anything is allocated. */
 MUST_USE int graph_open(struct model *m, const struct graph_options *options, struct graph **out,

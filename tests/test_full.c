@@ -135,17 +135,14 @@ static void golden_model(const char *name)
     model_take(path);
 }
 
-START_TEST(gradients_of_every_tensor)
+/* The gradient of the next update, of every tensor. */
+static void gradients_check(struct train *t, const char *name)
 {
-    const char *name = MODELS[_i];
     struct train_step step;
-    const struct recipe r = recipe_make(",\"lr\":\"0.001\",\"clip\":\"0\"");
     double worst = 0;
     size_t n = 0;
-    golden_model(name);
-    struct train *t = run_open(&r, NULL);
-    OK(train_gradient(t, NULL, &step, &st));
     char key[160], path[ROLE_PATH_MAX];
+    OK(train_gradient(t, NULL, &step, &st));
     snprintf(key, sizeof key, "%s.loss", name);
     float *loss = golden_f32(&golden, key, &n);
     ck_assert_double_eq_tol(step.loss, (double)loss[0], 1e-5);
@@ -159,23 +156,26 @@ START_TEST(gradients_of_every_tensor)
         ck_assert_uint_eq(n, (size_t)p->shape.rows * p->shape.columns);
         const double apart = distance(is, want, n);
         worst = apart > worst ? apart : worst;
-        ck_assert_msg(apart < 1e-5, "%s: %g apart", key, apart);
+        ck_assert_msg(apart < 1e-5, "%s: %g apart", key, apart); /* lavapipe 1.7e-6 */
         mem_free(want);
         mem_free(is);
     }
     printf("gradients of %s: %.2e apart at most\n", name, worst);
-    train_close(t);
 }
-END_TEST
 
 static void losses_check(const char *key, const double *is)
 {
     size_t n = 0;
     float *want = golden_f32(&golden, key, &n);
     ck_assert_uint_eq(n, STEPS);
-    for (size_t i = 0; i < n; i++)
-        ck_assert_msg(fabs(is[i] - (double)want[i]) < 1e-4 * (double)want[0],
-                      "%s, update %zu: %.7g, not %.7g", key, i, is[i], (double)want[i]);
+    double worst = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double apart = fabs(is[i] - (double)want[i]);
+        worst = apart > worst ? apart : worst;
+        ck_assert_msg(apart < 1.4e-5, "%s, update %zu: %.8g, not %.8g", key, i, is[i],
+                      (double)want[i]); /* lavapipe 1.4e-6 */
+    }
+    printf("%s: %.2e apart at most\n", key, worst);
     ck_assert_double_lt(is[STEPS - 1], 0.9 * is[0]);
     mem_free(want);
 }
@@ -199,7 +199,7 @@ static void weights_check(const char *name)
         ck_assert_uint_eq(file.tensors[i].dims, strstr(key, "norm") ? 1 : 2);
         const double apart = distance(is, want, n);
         worst = apart > worst ? apart : worst;
-        ck_assert_msg(apart < 1e-4, "%s: %g apart", key, apart);
+        ck_assert_msg(apart < 2e-6, "%s: %g apart", key, apart); /* lavapipe 2.4e-7 */
         mem_free(want);
         mem_free(is);
     }
@@ -207,7 +207,7 @@ static void weights_check(const char *name)
     safetensors_close(&file);
 }
 
-START_TEST(ten_updates_are_those_of_adamw)
+START_TEST(gradients_and_ten_updates_are_those_of_transformers)
 {
     const char *name = MODELS[_i];
     double losses[STEPS];
@@ -217,6 +217,7 @@ START_TEST(ten_updates_are_those_of_adamw)
     const struct recipe r = recipe_make(",\"lr\":\"0.001\",\"clip\":\"0\"");
     golden_model(name);
     struct train *t = run_open(&r, in_folder("out"));
+    gradients_check(t, name);
     for (int i = 0; i < STEPS; i++) {
         OK(train_step(t, &step, &st));
         losses[i] = step.loss;
@@ -418,8 +419,7 @@ START_TEST(every_way_has_equal_bits)
     static const struct {
         uint32_t stop, again;
     } WAYS[] = { { 0, 0 }, { 0, 0 }, { 1, 0 }, { 7, 0 }, { 0, 1 }, { 4, 1 } };
-    static const char *const PATHS[] = { FOLDER "tied.gguf", FOLDER "own.gguf",
-                                         TESTS_DIR "/golden/tiny/tiny-q4_1.gguf" };
+    static const char *const PATHS[] = { FOLDER "own.gguf", TESTS_DIR "/golden/tiny/tiny-q4_1.gguf" };
     struct result first = { 0 };
     for (size_t i = 0; i < sizeof WAYS / sizeof *WAYS; i++) {
         struct result next = { 0 };
@@ -549,13 +549,12 @@ int main(void)
     TCase *t = tcase_create("full");
     tcase_add_checked_fixture(t, opened, closed);
     tcase_set_timeout(t, 120);
-    tcase_add_loop_test(t, gradients_of_every_tensor, 0, 2);
-    tcase_add_loop_test(t, ten_updates_are_those_of_adamw, 0, 2);
+    tcase_add_loop_test(t, gradients_and_ten_updates_are_those_of_transformers, 0, 2);
     tcase_add_loop_test(t, frozen_blocks_and_falling_rates, 0, 2);
     tcase_add_test(t, rates_of_layers);
     tcase_add_test(t, what_contradicts_is_refused);
     tcase_add_test(t, frozen_blocks_cost_nothing);
-    tcase_add_loop_test(t, every_way_has_equal_bits, 0, 3);
+    tcase_add_loop_test(t, every_way_has_equal_bits, 0, 2);
     tcase_add_test(t, micro_batches_do_not_change_the_gradient);
     tcase_add_test(t, memory_is_counted_before_it_is_taken);
     tcase_add_test(t, opening_survives_every_failed_allocation);

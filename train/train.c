@@ -69,9 +69,13 @@ int train_plan(const struct model_hyper *h, const struct train_options *options,
     plan.steps = shape.steps;
     plan.epoch_steps = shape.epoch_steps;
     struct graph_options sizes = graph_sizes(&plan, options->data, r);
-    plan.device_bytes = graph_plan(h, &sizes) + beside;
+    const uint64_t all = graph_plan(h, &sizes);
     sizes.again = h->blocks;
-    plan.device_bytes_least = graph_plan(h, &sizes) + beside;
+    const uint64_t least = graph_plan(h, &sizes);
+    if (all == 0 || least == 0)
+        FAIL(st, RC_NOMEM, "no memory to plan a run");
+    plan.device_bytes = all + beside;
+    plan.device_bytes_least = least + beside;
     *out = plan;
 out:
     return rc;

@@ -38,6 +38,12 @@ done
 want 0 lethe bench --model "$source/tests/golden/tiny/tiny.gguf" --tokens 16 --rounds 2 --again 1
 says '^model +2 of 2 blocks of width'
 says 'activations of 1 of 2 blocks are computed again in a step'
+want 0 lethe bench --model "$source/tests/golden/tiny/tiny.gguf" --tokens 16 --rounds 1 --full
+says '^full step .* tokens/s +16 tokens, every weight in f32'
+says '^embed.plain.bwd0 '
+says '^matmul\.[a-z]+\.bwd1 '
+want 2 lethe bench --model "$source/tests/golden/tiny/tiny.gguf" --full --rank 4
+one_line
 want 2 lethe bench --model "$source/tests/golden/tiny/tiny.gguf" --tokens 16 --again 2
 says 'of 2 blocks, the top one is never computed again'
 

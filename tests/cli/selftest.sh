@@ -16,7 +16,7 @@ assert d["lethe_selftest"] == 1 and d["right"] and d["device"]["name"]
 for k in d["kernels"]:
     assert k["right"] and k["rows"] > 0 and float(k["error"]) <= float(k["tolerance"]) and len(k["sha256"]) == 64, k
 used = [k["name"].split(".") for k in d["kernels"] if k["used"]]
-assert {(op, pass_) for op, _, pass_ in used} == {("rmsnorm", "fwd"), ("rmsnorm", "bwd0")} and len(used) == 2
+assert {(op, pass_) for op, _, pass_ in used} == {("rmsnorm", p) for p in ("fwd", "bwd0", "bwd1")} and len(used) == 3
 PY
 check python3 read.py
 want 2 lethe selftest --op nosuch
