@@ -43,6 +43,7 @@ struct row {
     uint32_t n[SIZES];
     double fwd, bwd; /* tolerances, relative to 1 + |value| */
     bool full;       /* too slow for every change */
+    bool widths;     /* one of those that tests/cli/widths.sh runs */
 };
 extern const struct row ROWS[];
 extern const size_t ROWS_N;

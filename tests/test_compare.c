@@ -419,10 +419,12 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("compare");
-    TCase *t = tcase_create("compare");
+    TCase *t = tcase_create("compare"), *widths = tcase_create("widths");
     tcase_add_checked_fixture(t, opened, closed);
+    tcase_add_checked_fixture(widths, opened, closed);
     tcase_set_timeout(t, 120);
-    tcase_add_test(t, each_side_has_the_bits_that_it_has_alone);
+    tcase_set_timeout(widths, 120);
+    tcase_add_test(widths, each_side_has_the_bits_that_it_has_alone);
     tcase_add_test(t, divergences_are_those_of_whole_logits);
     tcase_add_test(t, a_model_is_no_nat_from_itself);
     tcase_add_test(t, a_pick_keeps_its_bits);
@@ -430,6 +432,7 @@ int main(void)
     tcase_add_test(t, what_both_sides_share_runs_once);
     tcase_add_test(t, comparing_takes_no_memory);
     tcase_add_test(t, what_cannot_be_compared_is_refused);
+    suite_add_tcase(suite, widths);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

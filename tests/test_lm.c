@@ -335,18 +335,21 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("lm");
-    TCase *plan = tcase_create("plan"), *t = tcase_create("lm");
+    TCase *plan = tcase_create("plan"), *t = tcase_create("lm"), *widths = tcase_create("widths");
     tcase_add_test(plan, common_starts_stand_once);
     tcase_add_checked_fixture(t, opened, closed);
+    tcase_add_checked_fixture(widths, opened, closed);
     tcase_set_timeout(t, 120);
-    tcase_add_test(t, an_answer_depends_on_its_ask_alone);
-    tcase_add_test(t, so_does_one_with_an_adapter);
+    tcase_set_timeout(widths, 120);
+    tcase_add_test(widths, an_answer_depends_on_its_ask_alone);
+    tcase_add_test(widths, so_does_one_with_an_adapter);
     tcase_add_test(t, an_untrained_adapter_is_the_base);
     tcase_add_test(t, a_text_is_scored_in_windows);
     tcase_add_test(t, what_cannot_be_asked_is_named);
     tcase_add_test(t, scoring_survives_every_failed_allocation);
     tcase_add_test(t, too_little_memory_is_found_first);
     suite_add_tcase(suite, plan);
+    suite_add_tcase(suite, widths);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

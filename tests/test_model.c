@@ -410,19 +410,22 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("model");
-    TCase *t = tcase_create("model");
+    TCase *t = tcase_create("model"), *widths = tcase_create("widths");
     tcase_add_checked_fixture(t, opened, closed);
+    tcase_add_checked_fixture(widths, opened, closed);
     tcase_set_timeout(t, 120);
-    tcase_add_test(t, logits_are_those_of_transformers);
-    tcase_add_test(t, quantised_weights_too);
-    tcase_add_test(t, and_with_an_adapter_of_peft);
-    tcase_add_test(t, gradients_are_those_of_peft);
+    tcase_set_timeout(widths, 120);
+    tcase_add_test(widths, logits_are_those_of_transformers);
+    tcase_add_test(widths, quantised_weights_too);
+    tcase_add_test(widths, and_with_an_adapter_of_peft);
+    tcase_add_test(widths, gradients_are_those_of_peft);
     tcase_add_test(t, ten_updates_are_those_of_adamw);
     tcase_add_test(t, blocks_computed_again_have_the_same_bits);
     tcase_add_test(t, a_plan_says_what_opening_takes);
     tcase_add_test(t, a_file_cut_anywhere_is_refused);
     tcase_add_test(t, opening_survives_every_failed_allocation);
     tcase_add_test(t, a_batch_that_does_not_fit_is_refused);
+    suite_add_tcase(suite, widths);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -3,7 +3,8 @@
  * tier: quick, device: yes
  *
  * A row's seed comes from the row, so it fails alone and again. LETHE_SEEDS=100 runs a hundred seeds a row
- * and prints the worst error, which is how tolerances are chosen. LETHE_FULL=1 runs the slow rows too.
+ * and prints the worst error, which is how tolerances are chosen. LETHE_FULL=1 runs the slow rows too,
+ * LETHE_WIDTHS=1 those alone that tests/cli/widths.sh runs.
  */
 #include "gpu/cost.h"
 #include "gpu/vk.h"
@@ -50,9 +51,16 @@ static size_t seeds(void)
     return asked ? strtoull(asked, NULL, 10) : 1;
 }
 
+static bool widths_alone(void)
+{
+    return getenv("LETHE_WIDTHS") != NULL;
+}
+
 START_TEST(operator_agrees)
 {
     const struct row *row = &ROWS[_i];
+    if (widths_alone() && !row->widths)
+        return;
     if (row->full && !getenv("LETHE_FULL")) {
         printf("  row %2d  %-9s skipped: full tier\n", _i, op_name(row->op));
         return;
@@ -243,15 +251,15 @@ END_TEST
 // clang-format off
 static const struct row ALONE[] = {
     { .op = OP_rmsnorm, .n = { 19, 576 } },
-    { .op = OP_rmsnorm, .n = { 5, 127 } },
+    { .op = OP_rmsnorm, .n = { 5, 127 }, .widths = true },
     { .op = OP_rope, .n = { 7, 2, 32, 1, 0 } },
     { .op = OP_matmul, .n = { 37, 65, 48, 2, 1, 0 } },
     { .op = OP_matmul, .n = { 18, 192, 64, 0, 0, 1 } },
-    { .op = OP_matmul, .n = { 35, 80, 96, 0, 0, 1, WEIGHT_q4, 8 } },
+    { .op = OP_matmul, .n = { 35, 80, 96, 0, 0, 1, WEIGHT_q4, 8 }, .widths = true },
     { .op = OP_matmul, .n = { 33, 32, 64, 0, 0, 0, WEIGHT_q8 } },
-    { .op = OP_lora, .n = { 37, 8, 64, 0, 0, 0 } },
-    { .op = OP_xent, .n = { 19, 300, 16, 128 } },
-    { .op = OP_kl, .n = { 19, 300, 16, 128 } },
+    { .op = OP_lora, .n = { 37, 8, 64, 0, 0, 0 }, .widths = true },
+    { .op = OP_xent, .n = { 19, 300, 16, 128 }, .widths = true },
+    { .op = OP_kl, .n = { 19, 300, 16, 128 }, .widths = true },
 };
 // clang-format on
 enum { ALONE_ROWS = sizeof ALONE / sizeof *ALONE };
@@ -325,6 +333,8 @@ START_TEST(rows_keep_their_bits)
 {
     const struct row *row = &ALONE[_i];
     const size_t rows = row->n[0];
+    if (widths_alone() && !row->widths)
+        return;
     for (int i = 0; i < VARIANT_COUNT * 2; i++) {
         enum variant variant = (enum variant)(i / 2);
         enum pass pass = (enum pass)(i % 2);
@@ -598,6 +608,22 @@ START_TEST(every_operator_has_a_row)
 }
 END_TEST
 
+/* Every kernel of this device is among those that run at each width. */
+START_TEST(every_kernel_has_a_row_for_widths)
+{
+    for (int op = 0; op < OP_COUNT; op++)
+        for (int p = 0; p < PASS_COUNT; p++)
+            for (int v = 0; v < VARIANT_COUNT; v++) {
+                bool found = !op_serves(gpu, (enum op)op, (enum pass)p, (enum variant)v);
+                for (size_t i = 0; i < ROWS_N && !found; i++)
+                    found = ROWS[i].widths && ROWS[i].op == (enum op)op &&
+                            scene_serves(scene, &ROWS[i], (enum pass)p, (enum variant)v);
+                ck_assert_msg(found, "no row with .widths runs %s.%s.%s", op_name((enum op)op),
+                              variant_name((enum variant)v), pass_name((enum pass)p));
+            }
+}
+END_TEST
+
 START_TEST(other_bits_are_never_chosen_by_time)
 {
     if (!op_serves(gpu, OP_matmul, PASS_fwd, VARIANT_coop))
@@ -621,24 +647,28 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("ops");
-    TCase *tests = tcase_create("ops");
+    TCase *tests = tcase_create("ops"), *widths = tcase_create("widths");
     tcase_set_timeout(tests, 300 * (double)seeds());
+    tcase_set_timeout(widths, 300 * (double)seeds());
     tcase_add_checked_fixture(tests, device_open, device_close);
-    tcase_add_loop_test(tests, operator_agrees, 0, (int)ROWS_N);
+    tcase_add_checked_fixture(widths, device_open, device_close);
+    tcase_add_loop_test(widths, operator_agrees, 0, (int)ROWS_N);
+    tcase_add_loop_test(widths, rows_keep_their_bits, 0, ALONE_ROWS);
+    tcase_add_test(widths, a_shared_prefix_changes_no_bit);
+    tcase_add_test(widths, dropout_keeps_what_the_formats_say);
+    tcase_add_test(widths, the_lowest_of_equal_logits_is_the_top);
+    tcase_add_test(widths, divergences_keep_their_digits);
+    tcase_add_test(widths, every_kernel_has_a_row_for_widths);
+    tcase_add_test(widths, other_bits_are_never_chosen_by_time);
     tcase_add_test(tests, what_is_wrong_is_told);
     tcase_add_test(tests, a_sum_counts_rows);
     tcase_add_loop_test(tests, parts_have_the_bits_of_the_whole, 0, (int)ROWS_N);
     tcase_add_loop_test(tests, no_part_is_more_than_a_submission_may_hold, 0, LARGE_N);
     tcase_add_loop_test(tests, workgroups_of_a_gpu_have_the_same_bits, 0, (int)ROWS_N);
-    tcase_add_loop_test(tests, rows_keep_their_bits, 0, ALONE_ROWS);
-    tcase_add_test(tests, a_shared_prefix_changes_no_bit);
-    tcase_add_test(tests, dropout_keeps_what_the_formats_say);
-    tcase_add_test(tests, the_lowest_of_equal_logits_is_the_top);
-    tcase_add_test(tests, divergences_keep_their_digits);
     tcase_add_test(tests, used_shaders_are_listed);
     tcase_add_test(tests, every_operator_has_a_row);
-    tcase_add_test(tests, other_bits_are_never_chosen_by_time);
     tcase_add_test(tests, refuses_what_it_cannot_run);
+    suite_add_tcase(suite, widths);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -668,14 +668,16 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("train");
-    TCase *t = tcase_create("train"), *kill = tcase_create("kill");
+    TCase *t = tcase_create("train"), *kill = tcase_create("kill"), *widths = tcase_create("widths");
     tcase_add_checked_fixture(t, opened, closed);
+    tcase_add_checked_fixture(widths, opened, closed);
     tcase_add_checked_fixture(kill, folder_open, closed);
     tcase_set_timeout(t, 120);
+    tcase_set_timeout(widths, 120);
     tcase_set_timeout(kill, 240);
-    tcase_add_test(t, two_runs_give_equal_bits_and_learn);
+    tcase_add_test(widths, two_runs_give_equal_bits_and_learn);
     tcase_add_test(t, at_first_only_b_has_a_gradient);
-    tcase_add_test(t, micro_batches_do_not_change_the_gradient);
+    tcase_add_test(widths, micro_batches_do_not_change_the_gradient);
     tcase_add_test(t, updates_that_run_again_have_equal_bits);
     tcase_add_test(t, rows_are_packed_in_order);
     tcase_add_test(t, a_stopped_run_goes_on_to_equal_bits);
@@ -687,6 +689,7 @@ int main(void)
     tcase_add_test(t, opening_survives_every_failed_allocation);
     tcase_add_test(t, conflicts_are_found_and_finished);
     tcase_add_test(kill, a_killed_run_goes_on_to_equal_bits);
+    suite_add_tcase(suite, widths);
     suite_add_tcase(suite, t);
     suite_add_tcase(suite, kill);
     SRunner *runner = srunner_create(suite);
