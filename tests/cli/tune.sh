@@ -33,7 +33,7 @@ full=(lethe tune --base "$tiny" --data train.jsonl --method full --lr 0.001 --ep
 want 0 "${full[@]}" --plan-only
 says 'trains 86336 of 86336 parameters'
 want 0 "${full[@]}" --out w
-check [ "$(ls w)" = "model.safetensors" ]
+check [ "$(ls w | tr '\n' ' ')" = "config.json generation_config.json model.safetensors tokenizer.json tokenizer_config.json " ]
 want 0 "${full[@]}" --out x
 check cmp w/model.safetensors x/model.safetensors
 timeout -s KILL 0.7 "${full[@]}" --out y >/dev/null 2>&1
