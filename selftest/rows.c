@@ -55,7 +55,8 @@ const struct row ROWS[] = {
     { OP_matmul, { 45, 96, 160, 0, 8, 1, WEIGHT_q4, 8 }, .fwd = 1e-4, .bwd = 4e-5,
       .widths = true }, /* 1.5e-05 4.5e-06 */
     { OP_matmul, { 31, 33, 96, 0, 1, 0, WEIGHT_q4 },      .fwd = 1e-4, .bwd = 3e-5 }, /* 1.0e-05 3.4e-06 */
-    { OP_matmul, { 70, 128, 96, 4, 4, 1, WEIGHT_q8, 16 }, .fwd = 1e-4, .bwd = 5e-5 }, /* 1.6e-05 5.3e-06 */
+    { OP_matmul, { 70, 128, 96, 4, 4, 1, WEIGHT_q8, 16 }, .fwd = 1e-4, .bwd = 5e-5,
+      .widths = true }, /* 1.6e-05 5.3e-06; a span of uniform.bwd1 */
     { OP_matmul, { 5, 17, 576, 0, 1, 0, WEIGHT_q8 },      .fwd = 1e-4, .bwd = 1e-5 }, /* 1.7e-05 1.1e-06 */
     /* m, r, k, room behind a row of x, dropout in 1/1000, first token */
     { OP_lora, { 1, 1, 16, 0, 0, 0 },       .fwd = 3e-6, .bwd = 1e-6 }, /* 1.2e-06 1.3e-07 */
