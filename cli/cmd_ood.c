@@ -45,6 +45,7 @@ struct ood_run {
     size_t n, texts_cap, lines_cap;
     struct text_index ids;
     struct pool pool;   /* ids, sources and tags */
+    const char *file;   /* under way */
     const char **found; /* texts of the line under way */
 };
 
@@ -127,9 +128,10 @@ out:
     return rc;
 }
 
-static int line_take(struct ood_run *r, const struct json *line, const char *file, struct status *st)
+static int line_take(void *self, const struct json *line, struct status *st)
 {
     int rc = 0;
+    struct ood_run *r = self;
     enum line_form form;
     size_t texts_n = 0;
     struct ood_text text = { 0 };
@@ -148,7 +150,7 @@ static int line_take(struct ood_run *r, const struct json *line, const char *fil
     TRY(label_read(r, line, "source", &add.source, st));
     TRY(tag_read(r, line, &add.tag, st));
     if (!add.source)
-        add.source = file;
+        add.source = r->file;
     TRY(data_line_texts(line, r->found, &texts_n, st));
     for (size_t i = 0; i < texts_n; i++)
         TRY(contamination_words(r->found[i], strlen(r->found[i]), &text.words, st));
@@ -162,34 +164,6 @@ static int line_take(struct ood_run *r, const struct json *line, const char *fil
 out:
     str_release(&text.line);
     str_release(&text.words);
-    return rc;
-}
-
-static int file_take(struct ood_run *r, const char *path, struct status *st)
-{
-    int rc = 0;
-    struct str bytes = { 0 };
-    struct json *tree = NULL;
-    struct status broken = { 0 };
-    const char *line = NULL;
-    size_t n = 0;
-    TRY(file_read(path, DATA_BYTES_MAX, &bytes, st));
-    struct lines lines = { .data = str_text(&bytes), .size = bytes.size };
-    while (lines_next(&lines, &line, &n, &broken)) {
-        rc = json_parse(line, n, &tree, st);
-        if (rc == 0)
-            rc = line_take(r, tree, path, st);
-        json_free(tree);
-        tree = NULL;
-        if (rc != 0) {
-            status_prefix(st, "%s:%zu", path, lines.number);
-            goto out;
-        }
-    }
-    if (broken.rc)
-        FAIL(st, (enum rc)broken.rc, "%s: %s", path, broken.msg);
-out:
-    str_release(&bytes);
     return rc;
 }
 
@@ -295,8 +269,10 @@ static int ood_run(struct ood_run *r, const struct opt_list *words, struct statu
     r->found = mem_calloc(DATA_TEXTS_MAX, sizeof *r->found);
     if (!r->found)
         FAIL(st, RC_NOMEM, "no memory for the texts of a line");
-    for (size_t i = 0; i < words->n; i++)
-        TRY(file_take(r, words->v[i], st));
+    for (size_t i = 0; i < words->n; i++) {
+        r->file = words->v[i];
+        TRY(data_lines(r->file, line_take, r, st));
+    }
     TRY(split_make(r->lines, r->n, &options, &split, st));
     TRY(parts_write(r, &split, st));
     TRY(result_print(r, &split, st));

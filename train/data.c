@@ -289,27 +289,21 @@ out:
     return rc;
 }
 
-int data_texts(const char *path,
-               int (*take)(void *self, const char *const *texts, size_t n, struct status *st), void *self,
-               struct status *st)
+int data_lines(const char *path, int (*take)(void *self, const struct json *line, struct status *st),
+               void *self, struct status *st)
 {
     int rc = 0;
     struct str bytes = { 0 };
     struct json *tree = NULL;
     struct status broken = { 0 };
     const char *line = NULL;
-    size_t n = 0, texts_n = 0;
-    const char **texts = mem_calloc(DATA_TEXTS_MAX, sizeof *texts);
-    if (!texts)
-        FAIL(st, RC_NOMEM, "no memory for the texts of a line");
+    size_t n = 0;
     TRY(file_read(path, DATA_BYTES_MAX, &bytes, st));
     struct lines lines = { .data = str_text(&bytes), .size = bytes.size };
     while (lines_next(&lines, &line, &n, &broken)) {
         rc = json_parse(line, n, &tree, st);
         if (rc == 0)
-            rc = data_line_texts(tree, texts, &texts_n, st);
-        if (rc == 0)
-            rc = take(self, texts, texts_n, st);
+            rc = take(self, tree, st);
         json_free(tree);
         tree = NULL;
         if (rc != 0) {
@@ -320,7 +314,35 @@ int data_texts(const char *path,
     if (broken.rc)
         FAIL(st, (enum rc)broken.rc, "%s: %s", path, broken.msg);
 out:
-    mem_free(texts);
     str_release(&bytes);
+    return rc;
+}
+
+struct texts_taker {
+    int (*take)(void *self, const char *const *texts, size_t n, struct status *st);
+    void *self;
+    const char **texts;
+};
+
+static int texts_take(void *self, const struct json *line, struct status *st)
+{
+    const struct texts_taker *t = self;
+    size_t n = 0;
+    const int rc = data_line_texts(line, t->texts, &n, st);
+    return rc ? rc : t->take(t->self, t->texts, n, st);
+}
+
+int data_texts(const char *path,
+               int (*take)(void *self, const char *const *texts, size_t n, struct status *st), void *self,
+               struct status *st)
+{
+    int rc = 0;
+    struct texts_taker t = { .take = take, .self = self };
+    t.texts = mem_calloc(DATA_TEXTS_MAX, sizeof *t.texts);
+    if (!t.texts)
+        FAIL(st, RC_NOMEM, "no memory for the texts of a line");
+    TRY(data_lines(path, texts_take, &t, st));
+out:
+    mem_free(t.texts);
     return rc;
 }

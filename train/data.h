@@ -76,6 +76,11 @@ MUST_USE int data_parse(const char *name, const char *bytes, size_t size, const 
                         struct data *out, struct status *st);
 void data_release(struct data *d);
 
+/* Calls `take` with every line of a file, read as JSON and no further. Errors, those of `take` too, begin
+ * with FILE:LINE. */
+MUST_USE int data_lines(const char *path, int (*take)(void *self, const struct json *line, struct status *st),
+                        void *self, struct status *st);
+
 /* Every text of a line in order: prompt and completion, contents of all turns, the text. RC_LIMIT: over
  * DATA_TEXTS_MAX turns. */
 enum { DATA_TEXTS_MAX = 4096 };
